@@ -1,0 +1,2 @@
+//! The difyprobe binary.
+fn main() {}

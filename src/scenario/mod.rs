@@ -1,0 +1,3 @@
+//! Scenario files: text -> [`ast::Scenario`], with all diagnostics at once.
+
+pub mod ast;
