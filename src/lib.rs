@@ -6,4 +6,10 @@
 pub mod model;
 
 // floor 1: pure functions over the data; no clock, no files, no network
+pub mod metrics;
+pub mod report;
 pub mod scenario;
+pub mod sse;
+
+// floor 2: the outside world
+pub mod client;

@@ -1,0 +1,3 @@
+//! One report of a run; each format is a pure rendering of it.
+
+pub mod run;

@@ -1,0 +1,166 @@
+//! The report model: data only.
+
+use crate::metrics::LatencyRow;
+use crate::model::{App, Finding, Level, Outcome};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Identifies the layout of JSON reports.
+pub const REPORT_SCHEMA: &str = "difyprobe.report/1";
+
+/// Everything a run says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunReport {
+    /// Always [`REPORT_SCHEMA`].
+    pub schema: String,
+    /// difyprobe's version.
+    pub tool_version: String,
+    /// `check`, `judge`, `load` ...
+    pub command: String,
+    /// What was examined.
+    pub target: Target,
+    /// Wall clock of the start, milliseconds since the Unix epoch.
+    pub started_unix_ms: u64,
+    /// Duration of the run in milliseconds.
+    pub elapsed_ms: u64,
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Process exit code that goes with it.
+    pub exit_code: u8,
+    /// Counts and the one-line summary.
+    pub summary: Summary,
+    /// One entry per rule, in catalogue order.
+    pub rules: Vec<RuleResult>,
+    /// One entry per scenario and app.
+    pub scenarios: Vec<ScenarioResult>,
+    /// Latency table.
+    pub latency: Vec<LatencyRow>,
+    /// Things a reader should know: profile choice, skipped slow scenarios ...
+    pub notes: Vec<String>,
+    /// Wire evidence of the exchanges that findings name.
+    pub evidence: Vec<Evidence>,
+}
+
+/// What was examined.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Target {
+    /// Base URL.
+    pub base_url: String,
+    /// Apps found.
+    pub apps: Vec<App>,
+    /// Profile id in force.
+    pub profile: String,
+    /// Why this profile.
+    pub profile_reason: String,
+    /// `X-Version`, where sent.
+    pub server_version: Option<String>,
+}
+
+/// Verdict of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every rule that applies holds (known deviations and warnings aside).
+    Pass,
+    /// A MUST does not hold, or a scenario's own expectation failed.
+    Fail,
+    /// Something could not be run.
+    Incomplete,
+    /// A fault of our own.
+    Error,
+    /// Interrupted; partial results.
+    Interrupted,
+}
+
+/// Counts of a run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// One line for people.
+    pub line: String,
+    /// Rules per outcome name.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Requests sent.
+    pub requests: u64,
+    /// Judgements made over all rules.
+    pub judged: u64,
+}
+
+/// Result of one rule.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RuleResult {
+    /// Rule id.
+    pub id: String,
+    /// Area of the catalogue.
+    pub area: String,
+    /// Level.
+    pub level: Level,
+    /// Short title.
+    pub title: String,
+    /// The rule's sentence.
+    pub statement: String,
+    /// Where the sentence comes from.
+    pub source: String,
+    /// Most severe outcome.
+    pub outcome: Outcome,
+    /// Why it is not applicable or could not be run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// How often it was judged.
+    pub judged: u64,
+    /// Outcome per app label, where there are several apps.
+    pub apps: BTreeMap<String, Outcome>,
+    /// Violations, most severe first.
+    pub findings: Vec<Finding>,
+}
+
+/// Result of one scenario on one app.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ScenarioResult {
+    /// Scenario id.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// File.
+    pub file: String,
+    /// App label.
+    pub app: String,
+    /// `Pass`, `Fail` (an expectation), `CouldNotRun`, `NotApplicable` or `Error`.
+    pub outcome: Outcome,
+    /// Why, where it is not a pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Expectations that did not hold.
+    pub failures: Vec<ExpectationFailure>,
+    /// Clean-up steps that failed; reported apart.
+    pub cleanup_failures: Vec<String>,
+    /// Requests sent.
+    pub requests: u64,
+    /// Duration in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// One expectation of a scenario file that did not hold.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ExpectationFailure {
+    /// `file:line:column` of the expectation.
+    pub place: String,
+    /// Step id.
+    pub step: String,
+    /// One sentence.
+    pub message: String,
+    /// Exchange that shows it.
+    pub exchange: Option<u64>,
+}
+
+/// Wire evidence of one exchange, ready to show; secrets already redacted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Exchange id.
+    pub exchange: u64,
+    /// `scenario.step (file:line:column)`
+    pub place: String,
+    /// Request line, headers that matter and body; response head; body or events with arrival times.
+    pub wire: Vec<String>,
+    /// Shell command that repeats the request with `$DIFY_API_KEY` unexpanded.
+    pub curl: String,
+}
