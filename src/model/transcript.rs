@@ -17,6 +17,9 @@ pub struct Transcript {
     pub started_unix_us: u64,
     /// Profile id that was in force, e.g. `dify-1.12`; `None` lets the judge pick by version.
     pub profile: Option<String>,
+    /// Nothing that touched these end users is missing: rules may conclude from absence. False for imported files.
+    #[serde(default)]
+    pub complete: bool,
     /// The apps that exchanges name by label.
     pub apps: Vec<App>,
     /// All exchanges; ids are unique.
@@ -31,6 +34,7 @@ impl Transcript {
             base_url: base_url.into(),
             started_unix_us,
             profile: None,
+            complete: false,
             apps: Vec::new(),
             exchanges: Vec::new(),
         }

@@ -1,0 +1,106 @@
+//! Known deviations: where a measured version differs from the documentation.
+
+/// One known deviation.
+#[derive(Debug)]
+pub struct Known {
+    /// Rule id.
+    pub rule: &'static str,
+    /// Parts of the rule it is about; empty for all.
+    pub checks: &'static [&'static str],
+    /// What the version does instead.
+    pub reason: &'static str,
+    /// Where that was seen or read.
+    pub source: &'static str,
+}
+
+/// Dify 1.0 to 1.12.
+pub const DIFY_1_12: &[Known] = &[
+    Known {
+        rule: "chat.inputs.ignored-on-continuation",
+        checks: &[],
+        reason: "Dify since 1.0 applies and stores new inputs on every turn, against the documentation of the time",
+        source: "langgenius/dify PR 7955; measured on 1.12.1",
+    },
+    Known {
+        rule: "chat.isolation.user-delete",
+        checks: &[],
+        reason: "DELETE does not check the owner: 204, and the other user's conversation is gone",
+        source: "langgenius/dify PR 32686 (fixed after 1.13.0); measured on 1.12.1",
+    },
+    Known {
+        rule: "conversations.delete",
+        checks: &["second-delete", "unknown"],
+        reason: "DELETE of an unknown or already deleted conversation answers 204",
+        source: "measured on 1.12.1",
+    },
+    Known {
+        rule: "error.code.known",
+        checks: &["code"],
+        reason: "code `unknown` for unhandled 500s",
+        source: "measured on 1.12.1",
+    },
+    Known {
+        rule: "error.status.class",
+        checks: &["non-object-body", "odd-value"],
+        reason: "500 for a JSON body that is no object, and for values of an unexpected type",
+        source: "measured on 1.12.1",
+    },
+];
+
+/// Dify before 1.0.
+pub const DIFY_0_15: &[Known] = &[
+    Known {
+        rule: "chat.inputs.applied-on-continuation",
+        checks: &[],
+        reason: "before 1.0 later inputs are neither used nor validated",
+        source: "langgenius/dify PR 7955; measured on 0.15.3",
+    },
+    Known {
+        rule: "req.inputs.required",
+        checks: &["null", "array"],
+        reason: "`inputs` null or [] is taken as {}",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "req.query.required",
+        checks: &["not-a-string"],
+        reason: "a query that is no string is turned into text",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "error.body.shape",
+        checks: &["status-member"],
+        reason: "parameter errors and unhandled 500s have no `status` member",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "error.code.known",
+        checks: &["code"],
+        reason: "code `unknown` for unhandled 500s",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "error.status.class",
+        checks: &["non-object-body", "odd-value", "rename"],
+        reason: "500 for a JSON body that is no object, a user over 255 characters, a rename without a name",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "conversations.rename",
+        checks: &["blank-name", "missing-name"],
+        reason: "a blank name is stored, a missing one is a 500",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "conversations.delete",
+        checks: &["success-status"],
+        reason: "DELETE answers 200 with {\"result\":\"success\"} instead of 204",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "info.shape",
+        checks: &["mode", "author-name"],
+        reason: "GET /info has no mode and no author_name",
+        source: "measured on 0.15.3",
+    },
+];

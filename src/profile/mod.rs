@@ -1,0 +1,117 @@
+//! What is expected of which server version: data, with a source for every deviation.
+
+mod known;
+
+pub use known::Known;
+
+/// What happens to `inputs` of later turns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum InputsPolicy {
+    /// The first turn's stay in force; later ones are neither used nor validated.
+    Ignored,
+    /// Every turn runs with its own, validated each time.
+    Applied,
+}
+
+/// Expectations of one range of server versions.
+#[derive(Debug)]
+pub struct Profile {
+    /// Id for `--profile`, e.g. `dify-1.12`.
+    pub id: &'static str,
+    /// One line.
+    pub title: &'static str,
+    /// First version that it describes and first that it does not; `None` for the documented profile.
+    pub window: Option<(Version, Version)>,
+    /// What the server does with later inputs.
+    pub inputs: InputsPolicy,
+    /// Where these versions differ from the documentation.
+    pub known: &'static [Known],
+}
+
+/// `major.minor.patch`.
+pub type Version = (u64, u64, u64);
+
+/// All profiles; the first is the default.
+pub const PROFILES: &[Profile] = &[
+    Profile {
+        id: "documented",
+        title: "what the documentation promises; for servers that do not say they are Dify",
+        window: None,
+        inputs: InputsPolicy::Ignored,
+        known: &[],
+    },
+    Profile {
+        id: "dify-0.15",
+        title: "Dify before 1.0, measured on 0.15.3",
+        window: Some(((0, 0, 0), (1, 0, 0))),
+        inputs: InputsPolicy::Ignored,
+        known: known::DIFY_0_15,
+    },
+    Profile {
+        id: "dify-1.12",
+        title: "Dify 1.0 to 1.12, measured on 1.12.1",
+        window: Some(((1, 0, 0), (1, 13, 0))),
+        inputs: InputsPolicy::Applied,
+        known: known::DIFY_1_12,
+    },
+];
+
+impl Profile {
+    /// What the documentation promises.
+    pub fn documented() -> &'static Profile {
+        &PROFILES[0]
+    }
+
+    /// The profile with this id.
+    pub fn by_id(id: &str) -> Option<&'static Profile> {
+        PROFILES.iter().find(|p| p.id == id)
+    }
+
+    /// The profile for what the server says in `X-Version`, and why, in words for the report.
+    pub fn for_version(header: Option<&str>) -> (&'static Profile, String) {
+        let Some(text) = header else {
+            return (Profile::documented(), "the server sends no X-Version header".to_owned());
+        };
+        let Some(version) = parse_version(text) else {
+            return (Profile::documented(), format!("X-Version `{text}` is not a version number"));
+        };
+        let fits = |p: &&Profile| p.window.is_some_and(|(from, before)| from <= version && version < before);
+        match PROFILES.iter().find(fits) {
+            Some(profile) => (profile, format!("X-Version is {text}")),
+            None => (Profile::documented(), format!("no profile describes version {text} yet")),
+        }
+    }
+
+    /// Why a violation of this part of a rule is expected of these versions.
+    pub fn known(&self, rule: &str, check: &str) -> Option<&'static Known> {
+        self.known.iter().find(|k| k.rule == rule && (k.checks.is_empty() || k.checks.contains(&check)))
+    }
+}
+
+/// Reads `1.12.1`, also with a suffix such as `-rc1`; missing parts are 0.
+pub fn parse_version(text: &str) -> Option<Version> {
+    let mut parts = text.trim().trim_start_matches('v').split('.').map(|part| {
+        let digits: String = part.chars().take_while(char::is_ascii_digit).collect();
+        digits.parse::<u64>().ok()
+    });
+    let major = parts.next()??;
+    let minor = parts.next().unwrap_or(Some(0))?;
+    let patch = parts.next().unwrap_or(Some(0))?;
+    Some((major, minor, patch))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_pick_their_profile_and_unknown_ones_the_documented() {
+        let pick = |v: Option<&str>| Profile::for_version(v).0.id;
+        assert_eq!(pick(Some("1.12.1")), "dify-1.12");
+        assert_eq!(pick(Some("0.15.3")), "dify-0.15");
+        assert_eq!(pick(Some("1.0.0-beta.1")), "dify-1.12");
+        assert_eq!(pick(Some("1.14.2")), "documented");
+        assert_eq!(pick(Some("nightly")), "documented");
+        assert_eq!(pick(None), "documented");
+    }
+}

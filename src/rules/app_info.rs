@@ -1,0 +1,49 @@
+//! Areas `app-info` and `http`: what an app says about itself, and media types.
+
+use super::notes::Notes;
+use super::seen::Seen;
+use crate::model::{AppMode, Endpoint};
+use crate::schema::Document;
+use serde_json::Value;
+use std::collections::HashSet;
+
+/// Source: OpenAPI `GET /info`.
+fn info_shape(s: &Seen, n: &mut Notes) {
+    let Some(json) = s.json.as_ref().filter(|_| s.endpoint() == Endpoint::Info && s.is(200)) else { return };
+    n.fits(s, Document::Info, json);
+    let mode = json.get("mode").and_then(Value::as_str);
+    let legal = mode.is_some_and(|m| AppMode::ALL.iter().any(|a| a.as_str() == m));
+    n.expect(legal, s, "mode", "one of the six app modes in `mode`", || format!("{:?}", json.get("mode")));
+    if let (Some(told), Some(known)) = (mode.filter(|_| legal), s.app.mode) {
+        n.expect(told == known.as_str(), s, "mode-of-app", format!("mode `{known}`"), || format!("mode `{told}`"));
+    }
+    n.expect(json.get("author_name").is_some(), s, "author-name", "an `author_name` member (may be null)", || "none".to_owned());
+}
+
+/// Source: OpenAPI `GET /parameters`.
+fn parameters_shape(s: &Seen, n: &mut Notes) {
+    let Some(json) = s.json.as_ref().filter(|_| s.endpoint() == Endpoint::Parameters && s.is(200)) else { return };
+    n.fits(s, Document::Parameters, json);
+    let form = json.get("user_input_form").and_then(Value::as_array);
+    let mut names = HashSet::new();
+    for item in form.into_iter().flatten() {
+        let wrapper = item.as_object().filter(|o| o.len() == 1);
+        let control = wrapper.and_then(|o| o.values().next());
+        let variable = control.and_then(|c| c.get("variable")).and_then(Value::as_str);
+        n.expect(variable.is_some_and(|v| names.insert(v)), s, "form", "one-key wrappers with unique `variable` names", || item.to_string());
+    }
+}
+
+/// Source: OpenAPI: JSON answers. Unknown routes and malformed path ids (HTML 404), redirects and 204 are left out.
+fn content_type_json(s: &Seen, n: &mut Notes) {
+    let status = s.exchange.status();
+    let route_404 = status == 404 && s.json.is_none();
+    let gateway = matches!(status, 502..=504) && s.json.is_none();
+    let binary = matches!(s.endpoint(), Endpoint::FilePreview | Endpoint::TextToAudio | Endpoint::Other);
+    let bodiless = matches!(status, 0 | 204 | 300..=399) || s.exchange.reply.as_ref().is_none_or(|r| r.body_bytes == 0);
+    if s.stream.is_some() || route_404 || gateway || binary || bodiless {
+        return;
+    }
+    let media = s.media_type();
+    n.expect(media == "application/json", s, "media-type", "media type application/json", || format!("`{media}`"));
+}

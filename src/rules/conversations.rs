@@ -1,0 +1,234 @@
+//! Area `conversations`: list, sort, pages, rename, delete.
+
+use super::notes::Notes;
+use super::request::canonical_uuid;
+use super::run::{List, Run, ids};
+use super::seen::Seen;
+use super::stream::clip;
+use crate::model::{App, AppMode, Endpoint};
+use crate::schema::Document;
+use serde_json::Value;
+
+fn number(item: &Value, member: &str) -> i64 {
+    item.get(member).and_then(Value::as_i64).unwrap_or(0)
+}
+
+/// Source: OpenAPI `GET /conversations` 200.
+fn list_shape(s: &Seen, n: &mut Notes) {
+    if let Some(json) = s.json.as_ref().filter(|_| s.endpoint() == Endpoint::Conversations && s.is(200)) {
+        n.fits(s, Document::Conversations, json);
+        let items = json.get("data").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let odd = items.iter().find(|i| i.get("status").is_some_and(|v| v != "normal"));
+        n.expect(odd.is_none(), s, "status", "status `normal`", || odd.map(|o| o["status"].to_string()).unwrap_or_default());
+    }
+}
+
+/// Source: OpenAPI `GET /conversations`. Only in runs of our own, where nothing about a user is missing.
+fn list_complete(run: &Run, app: &App, n: &mut Notes) {
+    for list in run.lists(app).filter(|l| run.transcript.complete && l.whole()) {
+        let sent = list.seen.exchange.timing.sent_us;
+        let ended = list.seen.exchange.ended_us();
+        let own = || run.conversations_of(app).filter(|c| c.user == list.user && c.from_start);
+        let busy = own().any(|c| c.turns.first().is_some_and(|t| t.sent_us < ended && t.ended_us > sent));
+        if own().next().is_none() || busy {
+            continue;
+        }
+        let there = own().filter(|c| c.turns.first().is_some_and(|t| t.ended_us <= sent) && c.deleted_us.is_none_or(|at| at > ended));
+        let shown = ids(list.items);
+        for conversation in there {
+            let listed = shown.contains(&conversation.id.as_str());
+            n.expect(listed, list.seen, "missing", format!("conversation {} in the list", conversation.id), || format!("{} conversations without it", shown.len()));
+        }
+        let surplus = shown.iter().find(|id| !own().any(|c| c.id == **id) || shown.iter().filter(|o| o == id).count() > 1);
+        n.expect(surplus.is_none(), list.seen, "surplus", "only the user's conversations, each once", || format!("also {}", surplus.unwrap_or(&"")));
+    }
+}
+
+/// Source: OpenAPI `GET /conversations`, `sort_by`.
+fn sort(s: &Seen, n: &mut Notes) {
+    if s.endpoint() != Endpoint::Conversations || !s.has_key() || !s.app.mode.is_some_and(AppMode::is_chat) || s.sent.user.is_none() {
+        return;
+    }
+    let key = s.route.param("sort_by").unwrap_or("-updated_at");
+    let field = key.trim_start_matches('-');
+    if !matches!(field, "created_at" | "updated_at") {
+        n.expect(s.is(400), s, "unknown-key", "status 400 for an unknown sort_by", || s.outcome_text());
+        return;
+    }
+    let Some(items) = s.json.as_ref().filter(|_| s.is(200)).and_then(|j| j.get("data")).and_then(Value::as_array) else { return };
+    if items.len() >= 2 {
+        let values: Vec<i64> = items.iter().map(|i| number(i, field)).collect();
+        let sorted = values.windows(2).all(|w| if key.starts_with('-') { w[0] >= w[1] } else { w[0] <= w[1] });
+        n.expect(sorted, s, "order", format!("items ordered by {key}"), || format!("{field} {values:?}"));
+    }
+}
+
+/// Source: OpenAPI `Conversation.updated_at`.
+fn updated_at(run: &Run, app: &App, n: &mut Notes) {
+    for conversation in run.conversations_of(app) {
+        let reads: Vec<_> = run.lists(app).filter(|l| l.user == conversation.user).filter_map(|l| l.item(&conversation.id).map(|i| (l.seen, i))).collect();
+        for (read, item) in &reads {
+            let (created, updated) = (number(item, "created_at"), number(item, "updated_at"));
+            n.expect(updated >= created, read, "before-creation", "updated_at not before created_at", || format!("{updated} < {created}"));
+        }
+        for pair in reads.windows(2) {
+            let ((before, was), (after, is)) = (pair[0], pair[1]);
+            let constant = number(was, "created_at") == number(is, "created_at");
+            n.expect(constant, after, "created-at", "created_at constant", || format!("{} then {}", number(was, "created_at"), number(is, "created_at")));
+            let touched_us = number(was, "updated_at").max(0) as f64;
+            let changed = conversation.turns.iter().any(|t| {
+                let inside = t.sent_us >= before.exchange.ended_us() && t.ended_us <= after.exchange.timing.sent_us;
+                t.completed && inside && after.unix_at(t.sent_us) >= touched_us + 2.0
+            });
+            if changed {
+                let grew = number(is, "updated_at") > number(was, "updated_at");
+                n.expect(grew, after, "turn", "updated_at to grow with a turn", || format!("{} then {}", number(was, "updated_at"), number(is, "updated_at")));
+            }
+        }
+    }
+}
+
+fn walks<'r, 't>(run: &'r Run<'t>, app: &'r App) -> Vec<Vec<List<'r, 't>>> {
+    let mut walks: Vec<Vec<List>> = Vec::new();
+    for page in run.lists(app) {
+        if page.from_top {
+            walks.push(vec![page]);
+            continue;
+        }
+        let cursor = page.seen.route.param("last_id").unwrap_or("");
+        let same = |a: &Seen, b: &Seen| a.route.param("limit") == b.route.param("limit") && a.route.param("sort_by") == b.route.param("sort_by");
+        let follows = |w: &Vec<List>| {
+            w.last().is_some_and(|l| l.has_more && l.user == page.user && ids(l.items).last() == Some(&cursor) && same(l.seen, page.seen))
+        };
+        if let Some(walk) = walks.iter_mut().find(|w| follows(w)) {
+            walk.push(page);
+        }
+    }
+    walks
+}
+
+/// Source: OpenAPI `GET /conversations`, `last_id`, `has_more`.
+fn pagination(run: &Run, app: &App, n: &mut Notes) {
+    for s in run.calls(app, Endpoint::Conversations).filter(|s| s.has_key() && s.sent.user.is_some() && app.mode.is_some_and(AppMode::is_chat)) {
+        match s.route.param("last_id").filter(|id| !id.is_empty()) {
+            Some(id) if canonical_uuid(id).is_none() => {
+                n.expect(s.is(400), s, "malformed", "status 400 for a malformed last_id", || s.outcome_text());
+            }
+            Some(id) if run.transcript.complete && !run.conversations.iter().any(|c| c.id == id) => {
+                n.expect(s.is(404), s, "unknown", "status 404 for an unknown last_id", || s.outcome_text());
+            }
+            _ => {}
+        }
+    }
+    for walk in walks(run, app).iter().filter(|w| run.transcript.complete && w.iter().any(|l| l.seen.route.param("limit").is_some())) {
+        judge_walk(run, app, walk, n);
+    }
+}
+
+fn judge_walk(run: &Run, app: &App, walk: &[List], n: &mut Notes) {
+    let (Some(first), Some(last)) = (walk.first(), walk.last()) else { return };
+    let (from, to) = (first.seen.exchange.timing.sent_us, last.seen.exchange.ended_us());
+    let own = || run.conversations_of(app).filter(|c| c.user == first.user && c.from_start);
+    let quiet = own().all(|c| {
+        let still = c.turns.iter().all(|t| t.ended_us <= from || t.sent_us >= to);
+        still && c.deleted_us.is_none_or(|at| at < from || at > to)
+    });
+    if !quiet {
+        return;
+    }
+    let known = own().filter(|c| c.turns.first().is_some_and(|t| t.ended_us <= from) && c.deleted_us.is_none_or(|at| at > to)).count();
+    let mut shown: Vec<&str> = Vec::new();
+    for page in walk {
+        shown.extend(ids(page.items));
+        let remaining = known.saturating_sub(shown.len()) > 0;
+        n.expect(page.has_more == remaining, page.seen, "has-more", format!("has_more {remaining} ({} of {known} shown)", shown.len()), || format!("has_more {}", page.has_more));
+    }
+    let repeated = shown.iter().find(|id| shown.iter().filter(|o| o == id).count() > 1);
+    n.expect(repeated.is_none(), last.seen, "repeated", "each conversation once", || format!("{} twice", repeated.unwrap_or(&"")));
+}
+
+fn renames<'r, 't>(run: &'r Run<'t>, app: &'r App, auto: bool) -> impl Iterator<Item = &'r Seen<'t>> {
+    let asked = move |s: &&Seen| s.sent.member("auto_generate").and_then(Value::as_bool).unwrap_or(false) == auto;
+    run.calls(app, Endpoint::ConversationRename).filter(|s| s.has_key() && s.sent.body.is_some()).filter(asked)
+}
+
+fn own_living(run: &Run, s: &Seen) -> bool {
+    let id = s.route.ids.first().and_then(|id| canonical_uuid(id));
+    id.and_then(|id| run.conversation(s.app, &id)).is_some_and(|c| s.sent.user.as_deref() == Some(&c.user) && c.alive_during(s))
+}
+
+/// Source: OpenAPI `POST /conversations/{id}/name`.
+fn rename(run: &Run, app: &App, n: &mut Notes) {
+    for s in renames(run, app, false).filter(|s| own_living(run, s)) {
+        let name = match s.sent.member("name") {
+            None | Some(Value::Null) => {
+                n.expect(s.is(400), s, "missing-name", "status 400 without a name", || s.outcome_text());
+                continue;
+            }
+            Some(Value::String(name)) if name.trim().is_empty() => {
+                n.expect(s.is(400), s, "blank-name", "status 400 for a blank name", || s.outcome_text());
+                continue;
+            }
+            Some(Value::String(name)) if name.chars().count() <= 255 => name,
+            _ => continue,
+        };
+        if n.expect(s.is(200), s, "status", "status 200", || s.outcome_text()) {
+            let shown = s.text("name").unwrap_or("");
+            n.expect(shown.trim() == name.trim(), s, "name", format!("name `{}`", clip(name)), || format!("name `{}`", clip(shown)));
+            let id = s.route.ids.first().map(String::as_str).unwrap_or("");
+            let next_rename = renames(run, app, false).chain(renames(run, app, true)).filter(|o| o.route.ids == s.route.ids && o.succeeded());
+            let until = next_rename.map(|o| o.exchange.timing.sent_us).filter(|at| *at > s.exchange.timing.sent_us).min();
+            let later = run.lists(app).filter(|l| l.seen.exchange.timing.sent_us >= s.exchange.ended_us());
+            let later = later.filter(|l| until.is_none_or(|at| l.seen.exchange.ended_us() <= at));
+            for (list, item) in later.filter_map(|l| l.item(id).map(|i| (l.seen, i))).take(1) {
+                let listed = item.get("name").and_then(Value::as_str).unwrap_or("");
+                n.expect(listed.trim() == name.trim(), list, "listed", format!("name `{}`", clip(name)), || format!("name `{}`", clip(listed)));
+            }
+        }
+    }
+}
+
+/// Source: OpenAPI `POST /conversations/{id}/name`, `auto_generate`.
+fn rename_auto(run: &Run, app: &App, n: &mut Notes) {
+    for s in renames(run, app, true).filter(|s| own_living(run, s)) {
+        if n.expect(s.is(200), s, "status", "status 200", || s.outcome_text()) {
+            let shown = s.text("name").unwrap_or("");
+            n.expect(!shown.trim().is_empty(), s, "empty", "a non-empty name", || "an empty name".to_owned());
+            if let Some(given) = s.sent.member("name").and_then(Value::as_str).filter(|g| !g.is_empty()) {
+                n.expect(shown != given, s, "given-name", "a generated name", || format!("the given name `{}`", clip(given)));
+            }
+        }
+    }
+}
+
+/// Source: OpenAPI `DELETE /conversations/{id}`; langgenius/dify issues 5400, 6907, 9680.
+fn delete(run: &Run, app: &App, n: &mut Notes) {
+    let calls: Vec<&Seen> = run.calls(app, Endpoint::ConversationDelete).filter(|s| s.has_key() && s.sent.body.is_some()).collect();
+    for s in calls.iter().copied().filter(|s| s.exchange.reply.is_some()) {
+        let Some(id) = s.route.ids.first().and_then(|id| canonical_uuid(id)) else { continue };
+        let Some(conversation) = run.conversation(app, &id) else {
+            if run.transcript.complete {
+                n.expect(s.is(404), s, "unknown", "status 404 for an unknown conversation", || s.outcome_text());
+            }
+            continue;
+        };
+        if s.sent.user.as_deref() != Some(&conversation.user) {
+            continue;
+        }
+        let first = conversation.deleted_us.is_none_or(|at| at == s.exchange.timing.sent_us);
+        if !first {
+            n.expect(s.is(404), s, "second-delete", "status 404 for a deleted conversation", || s.outcome_text());
+            continue;
+        }
+        let empty = s.exchange.reply.as_ref().is_some_and(|r| r.body_bytes == 0);
+        let clean = s.is(204) && empty;
+        n.expect(clean, s, "success-status", "status 204 without a body", || s.outcome_text());
+        let reads = run.calls(app, Endpoint::Messages).filter(|r| {
+            let own = r.sent.user.as_deref() == Some(&conversation.user) && r.route.param("conversation_id") == Some(&id);
+            own && s.succeeded() && r.exchange.timing.sent_us >= s.exchange.ended_us()
+        });
+        for read in reads.take(1) {
+            n.expect(read.is(404), read, "still-there", "status 404 for the history of a deleted conversation", || read.outcome_text());
+        }
+    }
+}

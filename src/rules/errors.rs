@@ -1,0 +1,136 @@
+//! Area `errors`: the error body, its codes, and errors inside streams.
+
+use super::notes::Notes;
+use super::request::Defect;
+use super::run::Run;
+use super::seen::Seen;
+use super::stream::{Event, clip};
+use crate::model::{App, Endpoint};
+use regex::Regex;
+use serde_json::Value;
+use std::sync::LazyLock;
+
+/// Codes of the app endpoints with their status. Source: error guide; Dify source `controllers/service_api/app/error.py`.
+const CODES: &[(&str, u16)] = &[
+    ("unauthorized", 401), ("forbidden", 403), ("invalid_param", 400), ("bad_request", 400), ("not_chat_app", 400),
+    ("not_workflow_app", 400), ("not_completion_app", 400), ("app_unavailable", 400), ("conversation_completed", 400),
+    ("agent_not_published", 400), ("provider_not_initialize", 400), ("provider_quota_exceeded", 400),
+    ("model_currently_not_support", 400), ("completion_request_error", 400), ("no_file_uploaded", 400),
+    ("too_many_files", 400), ("filename_not_exists_error", 400), ("file_extension_blocked", 400), ("no_audio_uploaded", 400),
+    ("provider_not_support_speech_to_text", 400), ("speech_to_text_disabled", 400), ("invalid_form_data", 400),
+    ("not_found", 404), ("file_not_found", 404), ("file_access_denied", 403), ("end_user_not_found", 404),
+    ("workflow_version_execution_not_allowed", 403), ("method_not_allowed", 405), ("human_input_form_submitted", 412),
+    ("human_input_form_expired", 412), ("file_too_large", 413), ("audio_too_large", 413), ("unsupported_file_type", 415),
+    ("unsupported_audio_type", 415), ("unsupported_media_type", 415), ("too_many_requests", 429), ("rate_limit_error", 429),
+    ("internal_server_error", 500),
+];
+
+/// Pairs legal inside streams. Source: Dify source, `_error_to_stream_response`.
+const STREAM_CODES: &[(&str, u64)] = &[
+    ("invalid_param", 400), ("provider_not_initialize", 400), ("provider_quota_exceeded", 400),
+    ("model_currently_not_support", 400), ("completion_request_error", 400), ("internal_server_error", 500),
+];
+
+/// A JSON API answers it: not an unknown route or malformed path id (HTML 404 in real servers), not a gateway.
+fn api_error(s: &Seen) -> bool {
+    let status = s.exchange.status();
+    let unknown_route = status == 404 && s.json.is_none();
+    status >= 400 && s.endpoint() != Endpoint::Other && !unknown_route && !(matches!(status, 502 | 504) && s.json.is_none())
+}
+
+/// Source: error guide: `{code, message, status}` on every error.
+fn body_shape(s: &Seen, n: &mut Notes) {
+    if !api_error(s) {
+        return;
+    }
+    let Some(body) = s.json.as_ref().and_then(Value::as_object) else {
+        n.expect(false, s, "json", "a JSON error body", || format!("{} body", s.media_type()));
+        return;
+    };
+    n.expect(body.get("code").is_some_and(Value::is_string), s, "code", "a string `code`", || format!("{:?}", body.get("code")));
+    n.expect(body.get("message").is_some_and(Value::is_string), s, "message", "a string `message`", || format!("{:?}", body.get("message")));
+    let status = body.get("status");
+    if n.expect(status.is_some(), s, "status-member", "a `status` member", || "no `status` member".to_owned()) {
+        let equal = status.and_then(Value::as_u64) == Some(u64::from(s.exchange.status()));
+        n.expect(equal, s, "status-equal", format!("`status` {}", s.exchange.status()), || format!("{status:?}"));
+    }
+}
+
+/// Source: error guide, code tables.
+fn code_known(s: &Seen, n: &mut Notes) {
+    if let Some(code) = s.error_code().filter(|_| api_error(s)) {
+        let known = CODES.iter().any(|(c, _)| *c == code);
+        n.expect(known, s, "code", "a documented snake_case code", || format!("`{}`", clip(code)));
+    }
+}
+
+/// Source: error guide: 5xx mean a fault on the server's side; real bugs per version are known deviations.
+fn status_class(s: &Seen, n: &mut Notes) {
+    let status = s.exchange.status();
+    let negative = s.sent.defects.iter().any(|d| *d != Defect::Credential) || (400..600).contains(&status);
+    if status == 0 || s.endpoint() == Endpoint::Other || !negative || matches!(status, 502..=504) {
+        return;
+    }
+    let check = match s.sent.defects.as_slice() {
+        [Defect::NotAnObject] => "non-object-body",
+        defects if defects.contains(&Defect::Odd) => "odd-value",
+        _ if s.endpoint() == Endpoint::ConversationRename => "rename",
+        _ => "server-error",
+    };
+    n.expect(status < 500, s, check, "a 4xx answer to a client's mistake", || s.outcome_text());
+}
+
+/// Source: error guide: HTTP status tells success.
+fn no_200(s: &Seen, n: &mut Notes) {
+    let Some(body) = s.json.as_ref().and_then(Value::as_object).filter(|_| s.is(200)) else { return };
+    let error = body.get("code").is_some_and(Value::is_string)
+        && body.get("message").is_some()
+        && body.get("status").and_then(Value::as_u64).is_some_and(|status| status >= 400);
+    n.expect(!error, s, "status", "an error status for an error body", || format!("200 with code {}", body.get("code").unwrap_or(&Value::Null)));
+}
+
+fn stream_error<'s>(s: &'s Seen) -> Option<(&'s Event, Option<&'s Event>)> {
+    let stream = s.stream.as_ref()?;
+    let at = stream.events.iter().position(|e| e.name == "error")?;
+    Some((&stream.events[at], stream.events.get(at + 1)))
+}
+
+/// Source: streaming guide, `error` event.
+fn in_stream_shape(s: &Seen, n: &mut Notes) {
+    let Some((error, next)) = stream_error(s) else { return };
+    let status = error.value.get("status").and_then(Value::as_u64);
+    let parts = [
+        ("status", status.is_some_and(|v| v >= 400), "an integer status of 400 or more"),
+        ("code", error.text("code").is_some(), "a string `code`"),
+        ("message", error.text("message").is_some(), "a string `message`"),
+        ("message-id", error.text("message_id").is_some() || s.app.mode == Some(crate::model::AppMode::Workflow), "the stream's message_id"),
+    ];
+    for (check, holds, expected) in parts {
+        n.expect(holds, s, check, expected, || clip(&error.value.to_string()));
+    }
+    let last = next.is_none_or(|e| e.name == "tts_message_end" || e.name == "tts_message");
+    n.expect(last, s, "last", "nothing after the error event", || next.map(|e| format!("`{}`", e.name)).unwrap_or_default());
+}
+
+/// Source: Dify source, `_error_to_stream_response`.
+fn in_stream_code_class(s: &Seen, n: &mut Notes) {
+    let Some((error, _)) = stream_error(s) else { return };
+    let pair = (error.text("code").unwrap_or(""), error.value.get("status").and_then(Value::as_u64).unwrap_or(0));
+    n.expect(STREAM_CODES.contains(&pair), s, "pair", "a documented pair of code and status", || format!("`{}` with {}", clip(pair.0), pair.1));
+}
+
+static LEAK: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"Traceback|sqlalchemy|File "/|psycopg|(?i:select .{1,200} from )|app-[A-Za-z0-9]{16}|\[key:"#).ok()
+});
+
+/// Source: OWASP API8:2023; not applied to a workflow's own error texts.
+fn message_no_leak(s: &Seen, n: &mut Notes) {
+    let in_stream = stream_error(s).and_then(|(e, _)| e.text("message"));
+    let Some(message) = s.error_message().filter(|_| api_error(s)).or(in_stream) else { return };
+    let hit = LEAK.as_ref().and_then(|r| r.find(message));
+    n.expect(hit.is_none(), s, "internals", "a message without stack traces, SQL, paths or keys", || clip(message));
+}
+
+fn no_stream_error(_: &Run, _: &App) -> Option<String> {
+    Some("no generation failed inside its stream; an app on an echo model fails on the word `fail`".to_owned())
+}

@@ -1,0 +1,200 @@
+//! Area `chat`, what happens to `inputs` of later turns: the heart of the matter, and where documentation and servers differ.
+//!
+//! Three oracles say which policy a server follows, none of them the wording of a model: the inputs stored with a message
+//! (`GET /messages`, found by message id, never by position); `inputs: {}` on a later turn while a variable is required;
+//! and, on apps that repeat their labelled prompt, the part of the prompt before the history. The history itself repeats old
+//! values, and `GET /conversations` shows the first turn's inputs under either policy: neither is used.
+
+use super::notes::Notes;
+use super::request::{Asked, Defect};
+use super::run::{Conversation, Run, Turn};
+use super::seen::Seen;
+use super::stream::clip;
+use crate::model::{App, Endpoint};
+use crate::profile::InputsPolicy;
+use serde_json::{Map, Value};
+
+/// What one later turn says about the policy.
+struct Evidence<'r, 't> {
+    oracle: &'static str,
+    policy: Option<InputsPolicy>,
+    turn: &'r Seen<'t>,
+    shown_by: &'r Seen<'t>,
+    saw: String,
+}
+
+fn sent_inputs<'s>(s: &'s Seen) -> Option<&'s Map<String, Value>> {
+    s.sent.inputs()
+}
+
+/// A declared text variable whose value differs between the first turn and this one.
+fn differing<'s>(app: &App, first: &'s Seen, later: &'s Seen) -> Option<(&'s str, &'s str, String)> {
+    let (old, new) = (sent_inputs(first)?, sent_inputs(later)?);
+    app.inputs.iter().filter(|f| f.kind.is_text()).find_map(|field| {
+        let was = old.get(&field.variable)?.as_str()?;
+        let is = new.get(&field.variable)?.as_str()?;
+        (was != is).then(|| (was, is, field.variable.clone()))
+    })
+}
+
+fn evidence<'r, 't>(run: &'r Run<'t>, app: &'r App) -> Vec<Evidence<'r, 't>> {
+    let mut found = Vec::new();
+    for conversation in run.conversations_of(app) {
+        let Some(first) = conversation.first() else { continue };
+        for turn in conversation.turns.iter().skip(1) {
+            found.extend(stored_evidence(run, app, conversation, first, turn));
+            found.extend(echo_evidence(run, app, first, turn));
+        }
+        found.extend(empty_evidence(run, app, conversation));
+    }
+    found
+}
+
+fn stored_evidence<'r, 't>(
+    run: &'r Run<'t>,
+    app: &'r App,
+    conversation: &'r Conversation,
+    first: &'r Turn,
+    turn: &'r Turn,
+) -> Option<Evidence<'r, 't>> {
+    let (was, is, variable) = differing(app, run.at(first), run.at(turn))?;
+    let (read, item) = run.stored(app, conversation, turn).into_iter().next()?;
+    let stored = item.get("inputs").and_then(|i| i.get(&variable)).cloned().unwrap_or(Value::Null);
+    let policy = match stored.as_str() {
+        Some(text) if text == is => Some(InputsPolicy::Applied),
+        Some(text) if text == was => Some(InputsPolicy::Ignored),
+        _ => None,
+    };
+    let saw = format!("stored inputs with `{variable}` = {} (first turn `{}`, this turn `{}`)", clip(&stored.to_string()), clip(was), clip(is));
+    Some(Evidence { oracle: "stored", policy, turn: run.at(turn), shown_by: read, saw })
+}
+
+fn echo_evidence<'r, 't>(run: &'r Run<'t>, app: &'r App, first: &'r Turn, turn: &'r Turn) -> Option<Evidence<'r, 't>> {
+    let seen = run.at(turn);
+    let (was, is, variable) = differing(app, run.at(first), seen)?;
+    let answer = seen.answer().filter(|a| turn.completed && a.contains(&format!("user: {}", turn.query)))?;
+    let head = &answer[..answer.find("user: ")?];
+    let policy = match (head.contains(is), head.contains(was)) {
+        (true, false) => InputsPolicy::Applied,
+        (false, true) => InputsPolicy::Ignored,
+        _ => return None,
+    };
+    let saw = format!("a prompt that starts `{}` (`{variable}`: first turn `{}`, this turn `{}`)", clip(head), clip(was), clip(is));
+    Some(Evidence { oracle: "echo", policy: Some(policy), turn: seen, shown_by: seen, saw })
+}
+
+/// `inputs: {}` on a later turn while the form requires a variable: validated (400) or not (200).
+fn empty_evidence<'r, 't>(run: &'r Run<'t>, app: &'r App, conversation: &'r Conversation) -> Vec<Evidence<'r, 't>> {
+    let asks = |s: &&Seen| {
+        s.sent.conversation == Asked::Id(conversation.id.clone())
+            && s.sent.user.as_deref() == Some(&conversation.user)
+            && !s.sent.defects.is_empty()
+            && s.sent.defects.iter().all(|d| matches!(d, Defect::InputMissing(_)))
+            && conversation.alive_during(s)
+    };
+    let calls = run.calls(app, Endpoint::ChatMessages).filter(asks);
+    calls
+        .filter_map(|s| {
+            let policy = match s.exchange.status() {
+                200 => Some(InputsPolicy::Ignored),
+                400 if s.error_code() == Some("invalid_param") => Some(InputsPolicy::Applied),
+                _ => return None,
+            };
+            let saw = format!("{} to a later turn without the required inputs", s.outcome_text());
+            Some(Evidence { oracle: "empty-inputs", policy, turn: s, shown_by: s, saw })
+        })
+        .collect()
+}
+
+fn demand(run: &Run, app: &App, policy: InputsPolicy, expected: &str, n: &mut Notes) {
+    for e in evidence(run, app) {
+        let holds = e.policy == Some(policy);
+        n.expect(holds, e.turn, e.oracle, expected, || e.saw.clone());
+        if !holds && e.shown_by.exchange.id != e.turn.exchange.id {
+            n.with(e.shown_by);
+        }
+    }
+}
+
+/// Source: developing-with-APIs guide (to July 2026): with an existing conversation_id new `inputs` are ignored. Dify did that
+/// until 0.15.3 and applies them since 1.0 (langgenius/dify PR 7955).
+fn ignored_on_continuation(run: &Run, app: &App, n: &mut Notes) {
+    demand(run, app, InputsPolicy::Ignored, "the first turn's inputs in force; only `query` processed", n);
+}
+
+/// Source: langgenius/dify PR 7955, issues 7952, 13588, 20051. Judged where a version profile describes the server.
+fn applied_on_continuation(run: &Run, app: &App, n: &mut Notes) {
+    if run.profile.window.is_some() {
+        demand(run, app, InputsPolicy::Applied, "each turn run with, and stored with, its own inputs", n);
+    }
+}
+
+/// Source: langgenius/dify PR 7955 ("takes effect every time").
+fn consistent_policy(run: &Run, app: &App, n: &mut Notes) {
+    let all = evidence(run, app);
+    let Some((first, reference)) = all.iter().find_map(|e| e.policy.map(|p| (p, e))) else { return };
+    for e in &all {
+        let holds = e.policy.is_none_or(|p| p == first);
+        n.expect(holds, e.turn, "mixed", format!("{first:?} as in exchange {}", reference.turn.exchange.id).to_lowercase(), || e.saw.clone());
+        if !holds {
+            n.with(reference.turn);
+        }
+    }
+}
+
+/// First turn's declared text and number inputs, as sent.
+fn declared<'s>(app: &'s App, s: &'s Seen) -> Vec<(&'s str, &'s Value)> {
+    let Some(inputs) = sent_inputs(s) else { return Vec::new() };
+    let plain = app.inputs.iter().filter(|f| f.kind.is_text() || f.kind == crate::model::ControlKind::Select);
+    plain.filter_map(|f| inputs.get(&f.variable).filter(|v| v.is_string()).map(|v| (f.variable.as_str(), v))).collect()
+}
+
+/// Source: OpenAPI `Conversation.inputs`; real bug: langgenius/dify issue 18482.
+fn first_turn_stored(run: &Run, app: &App, n: &mut Notes) {
+    each_listing(run, app, n, |first, later, item, list, n| {
+        if !later {
+            for (variable, sent) in declared(app, first) {
+                let stored = item.get("inputs").and_then(|i| i.get(variable));
+                n.expect(stored == Some(sent), list, "stored", format!("inputs with `{variable}` = {sent}"), || format!("{:?}", stored));
+            }
+        }
+    });
+}
+
+/// Source: Dify source: `Conversation.inputs` is written once. Holds under either policy.
+fn conversation_frozen(run: &Run, app: &App, n: &mut Notes) {
+    each_listing(run, app, n, |first, later, item, list, n| {
+        if later {
+            for (variable, sent) in declared(app, first) {
+                let Some(stored) = item.get("inputs").and_then(|i| i.get(variable)) else { continue };
+                n.expect(stored == sent, list, "changed", format!("the first turn's `{variable}` = {sent}"), || stored.to_string());
+            }
+        }
+    });
+}
+
+fn each_listing(run: &Run, app: &App, n: &mut Notes, judge: impl Fn(&Seen, bool, &Value, &Seen, &mut Notes)) {
+    for conversation in run.conversations_of(app) {
+        let Some(first) = conversation.first() else { continue };
+        for list in run.lists(app).filter(|l| l.user == conversation.user) {
+            let Some(item) = list.item(&conversation.id) else { continue };
+            let before: Vec<&Turn> = conversation.turns_before(list.seen).collect();
+            if before.is_empty() {
+                continue;
+            }
+            let changed = before.iter().any(|t| differing(app, run.at(first), run.at(t)).is_some());
+            judge(run.at(first), changed, item, list.seen, n);
+        }
+    }
+}
+
+fn no_text_input(_: &Run, app: &App) -> Option<String> {
+    app.text_input().is_none().then(|| "the app's form declares no text variable".to_owned())
+}
+
+fn no_text_input_or_documented(run: &Run, app: &App) -> Option<String> {
+    if run.profile.window.is_none() {
+        return Some("the documented profile promises that later inputs are ignored".to_owned());
+    }
+    no_text_input(run, app)
+}

@@ -1,0 +1,78 @@
+//! Blocking and streaming answers of one deterministic app, compared.
+
+use super::notes::Notes;
+use super::run::Run;
+use super::seen::Seen;
+use super::stream::clip;
+use crate::model::{App, Endpoint};
+use serde_json::Value;
+
+/// What decides the answer of a deterministic app on a first turn.
+fn question(s: &Seen) -> String {
+    format!("{:?} {:?}", s.sent.member("inputs"), s.sent.query())
+}
+
+/// Compares every streamed answer with a blocking one to the same question, where the app showed to be deterministic by
+/// giving two equal answers to one question in one mode.
+pub(super) fn judge(run: &Run, app: &App, endpoint: Endpoint, n: &mut Notes) {
+    let calls: Vec<&Seen> = candidates(run, app, endpoint);
+    for blocking in calls.iter().filter(|s| s.json.is_some()) {
+        let question = question(blocking);
+        let same: Vec<&&Seen> = calls.iter().filter(|s| self::question(s) == question).collect();
+        if !deterministic(&same) {
+            continue;
+        }
+        for streamed in same.iter().filter(|s| s.stream.is_some()) {
+            compare(blocking, streamed, n);
+        }
+        return;
+    }
+}
+
+/// Whether the app can be compared: why not, in words.
+pub(super) fn absent(run: &Run, app: &App, endpoint: Endpoint) -> Option<String> {
+    let calls = candidates(run, app, endpoint);
+    let comparable = calls.iter().any(|s| {
+        let same: Vec<&&Seen> = calls.iter().filter(|o| question(o) == question(s)).collect();
+        deterministic(&same)
+    });
+    (!comparable && !calls.is_empty())
+        .then(|| "the app answers the same question differently each time; point the key at an echo app".to_owned())
+}
+
+fn candidates<'r, 't>(run: &'r Run<'t>, app: &'r App, endpoint: Endpoint) -> Vec<&'r Seen<'t>> {
+    let fresh = |s: &&Seen| endpoint != Endpoint::ChatMessages || s.sent.starts_conversation();
+    run.calls(app, endpoint).filter(|s| s.sent.valid() && s.completed()).filter(fresh).collect()
+}
+
+fn deterministic(same: &[&&Seen]) -> bool {
+    let blocking: Vec<String> = same.iter().filter(|s| s.json.is_some()).filter_map(|s| s.answer()).collect();
+    let streamed: Vec<String> = same.iter().filter(|s| s.stream.is_some()).filter_map(|s| s.answer()).collect();
+    let steady = |answers: &[String]| answers.len() >= 2 && answers.windows(2).all(|w| w[0] == w[1]);
+    (steady(&blocking) && !streamed.is_empty()) || (steady(&streamed) && !blocking.is_empty())
+}
+
+fn compare(blocking: &Seen, streamed: &Seen, n: &mut Notes) {
+    let (whole, chunks) = (blocking.answer().unwrap_or_default(), streamed.answer().unwrap_or_default());
+    let same = whole.trim() == chunks.trim();
+    n.expect(same, blocking, "answer", format!("the streamed answer: {}", clip(&chunks)), || clip(&whole));
+    if !same {
+        n.with(streamed);
+    }
+    let keys = |s: &Seen| metadata(s).and_then(Value::as_object).map(|m| m.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let (mut left, mut right) = (keys(blocking), keys(streamed));
+    left.sort();
+    right.sort();
+    let same = left == right;
+    n.expect(same, blocking, "metadata", format!("metadata members {right:?} as when streaming"), || format!("{left:?}"));
+    if !same {
+        n.with(streamed);
+    }
+}
+
+fn metadata<'s>(s: &'s Seen) -> Option<&'s Value> {
+    match &s.stream {
+        Some(stream) => stream.find("message_end")?.value.get("metadata"),
+        None => s.json.as_ref()?.get("metadata"),
+    }
+}

@@ -1,0 +1,144 @@
+//! Area `request-validation`: broken requests are refused with the documented status and code, valid ones are not.
+
+use super::notes::Notes;
+use super::request::{Asked, Defect};
+use super::run::Run;
+use super::seen::Seen;
+use super::stream::clip;
+use crate::model::{App, Endpoint};
+use serde_json::Value;
+
+/// Source: OpenAPI request schemas (`user` required); Dify source, `fetch_user`.
+fn user_required(s: &Seen, n: &mut Notes) {
+    let endpoint = s.endpoint();
+    let lacks = if endpoint.generates() {
+        s.sent.only(&Defect::User)
+    } else if endpoint.stops() || endpoint == Endpoint::Feedback {
+        s.has_key() && s.sent.body.is_some() && s.sent.user.as_deref().is_none_or(|u| u.is_empty() || u == "null")
+    } else {
+        endpoint == Endpoint::Suggested && s.has_key() && s.sent.user.as_deref().is_none_or(str::is_empty)
+    };
+    if lacks {
+        n.refused(s, 400, "invalid_param");
+    }
+}
+
+/// Source: OpenAPI request schemas (`inputs` required, type object).
+fn inputs_required(s: &Seen, n: &mut Notes) {
+    if let [Defect::Inputs(kind)] = s.sent.defects.as_slice() {
+        let refused = s.is(400) && s.error_code() == Some("invalid_param");
+        n.expect(refused, s, kind, "status 400 `invalid_param`", || s.outcome_text());
+    }
+    let empty = s.sent.inputs().is_some_and(|i| i.is_empty()) && s.app.required_input().is_none();
+    if s.endpoint().generates() && s.sent.valid() && empty && s.error_code() == Some("invalid_param") {
+        n.expect(false, s, "empty-object", "`inputs` {} accepted where nothing is required", || s.outcome_text());
+    }
+}
+
+/// Source: OpenAPI `ChatRequest.query` (required string).
+fn query_required(s: &Seen, n: &mut Notes) {
+    let [Defect::Query(kind)] = s.sent.defects.as_slice() else { return };
+    let refused = s.is(400) && s.error_code() == Some("invalid_param");
+    if *kind == "not a string" {
+        n.advise(refused, s, "not-a-string", "status 400 `invalid_param`", || s.outcome_text());
+    } else {
+        n.expect(refused, s, kind, "status 400 `invalid_param`", || s.outcome_text());
+    }
+}
+
+/// Source: OpenAPI `response_mode` enum.
+fn response_mode_enum(s: &Seen, n: &mut Notes) {
+    if s.sent.only(&Defect::Mode) {
+        n.refused(s, 400, "invalid_param");
+    }
+}
+
+/// Source: OpenAPI `response_mode`: default blocking.
+fn response_mode_default(s: &Seen, n: &mut Notes) {
+    if s.endpoint().generates() && s.sent.valid() && s.sent.member("response_mode").is_none() && s.generated() {
+        let document = s.json.as_ref().is_some_and(Value::is_object) && s.media_type() == "application/json";
+        n.expect(document, s, "document", "one JSON document", || s.form_text());
+    }
+}
+
+/// Source: OpenAPI `response_mode`; real bug: blocking ignored by chatflows of 1.13.0 (langgenius/dify issue 32391).
+fn response_mode_honoured(s: &Seen, n: &mut Notes) {
+    if !s.endpoint().generates() || !s.sent.valid() || !s.generated() {
+        return;
+    }
+    match s.sent.member("response_mode").and_then(Value::as_str) {
+        Some("streaming") => {
+            n.expect(s.stream.is_some(), s, "streaming", "an event stream", || s.form_text());
+        }
+        Some("blocking") => {
+            let document = s.json.as_ref().is_some_and(Value::is_object);
+            n.expect(document, s, "blocking", "one JSON document", || s.form_text());
+        }
+        _ => {}
+    }
+}
+
+/// Source: error guide: bad_request; the code differs between versions and is only advised.
+fn json_malformed(s: &Seen, n: &mut Notes) {
+    if s.sent.only(&Defect::BrokenJson) && s.exchange.request.body.is_some() {
+        let shaped = s.is(400) && s.error_code().is_some();
+        if n.expect(shaped, s, "status", "status 400 with an error body", || s.outcome_text()) {
+            let code = s.error_code() == Some("bad_request");
+            n.advise(code, s, "code", "error code `bad_request`", || s.outcome_text());
+        }
+    }
+}
+
+/// Source: Dify service API: validation happens before the stream opens.
+fn rejected_before_stream(s: &Seen, n: &mut Notes) {
+    let [defect] = s.sent.defects.as_slice() else { return };
+    let first = s.endpoint() != Endpoint::ChatMessages || s.sent.starts_conversation();
+    let certain = match defect {
+        Defect::User | Defect::ConversationMalformed => true,
+        Defect::Inputs(kind) => matches!(*kind, "absent" | "scalar"),
+        Defect::Query(kind) => *kind != "not a string",
+        Defect::InputMissing(_) => first,
+        _ => false,
+    };
+    if s.sent.streaming && certain {
+        let refused = matches!(s.exchange.status(), 400 | 404) && s.media_type() == "application/json";
+        n.expect(refused, s, "answer", "a 400 or 404 JSON answer", || s.form_text());
+    }
+}
+
+/// Source: OpenAPI `/parameters` (`required`); INPUTS: missing means absent or null.
+fn input_required_missing(s: &Seen, n: &mut Notes) {
+    let [Defect::InputMissing(variable)] = s.sent.defects.as_slice() else { return };
+    let first = s.endpoint() != Endpoint::ChatMessages || s.sent.starts_conversation();
+    if first && n.refused(s, 400, "invalid_param") {
+        let named = s.error_message().is_some_and(|m| m.contains(variable.as_str()));
+        n.expect(named, s, "names-variable", format!("a message that names `{variable}`"), || {
+            format!("message `{}`", clip(s.error_message().unwrap_or("")))
+        });
+    }
+}
+
+/// Source: OpenAPI: query is text; JSON is UTF-8 (RFC 8259 section 8.1).
+fn unicode_roundtrip(run: &Run, app: &App, n: &mut Notes) {
+    for conversation in run.conversations_of(app) {
+        for turn in conversation.turns.iter().filter(|t| !t.query.is_ascii() && !t.query.contains('\0')) {
+            for (read, item) in run.stored(app, conversation, turn).into_iter().take(1) {
+                let stored = item.get("query").and_then(Value::as_str).unwrap_or("");
+                let same = stored == turn.query;
+                n.expect(same, read, "query", format!("the query as sent: {}", clip(&turn.query)), || clip(stored));
+                if !same {
+                    n.with(run.at(turn));
+                }
+            }
+        }
+    }
+}
+
+fn no_required_input(_: &Run, app: &App) -> Option<String> {
+    app.required_input().is_none().then(|| "the app's form has no required variable".to_owned())
+}
+
+/// The asked conversation is new: helper for rules about first turns.
+pub(super) fn starts_new(asked: &Asked) -> bool {
+    matches!(asked, Asked::Absent | Asked::Null | Asked::Empty)
+}

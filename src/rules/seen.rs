@@ -1,0 +1,132 @@
+//! One exchange, parsed once for all judges.
+
+use super::request::Sent;
+use super::stream::{Stream, clip};
+use crate::model::{App, Endpoint, Exchange, FaultClass, Route};
+use serde_json::Value;
+
+/// An exchange with everything judges ask of it.
+pub struct Seen<'t> {
+    /// The recording.
+    pub exchange: &'t Exchange,
+    /// The app it is about.
+    pub app: &'t App,
+    /// The request line, understood.
+    pub route: Route,
+    /// The request body, understood.
+    pub sent: Sent,
+    /// The answer, where it is one JSON document.
+    pub json: Option<Value>,
+    /// The answer, where it is an event stream (also under a wrong media type).
+    pub stream: Option<Stream>,
+    /// Wall clock of offset 0 of the run, seconds since the Unix epoch.
+    pub epoch_unix: f64,
+}
+
+impl<'t> Seen<'t> {
+    /// Parses an exchange.
+    pub fn of(exchange: &'t Exchange, app: &'t App, base_path: &str, started_unix_us: u64) -> Seen<'t> {
+        let route = Route::of(&exchange.request.method, &exchange.request.target, base_path);
+        let sent = Sent::of(exchange, app, &route);
+        let (json, stream) = answer(exchange);
+        Seen { exchange, app, route, sent, json, stream, epoch_unix: started_unix_us as f64 / 1e6 }
+    }
+
+    /// The operation.
+    pub fn endpoint(&self) -> Endpoint {
+        self.route.endpoint
+    }
+
+    /// Whether it answered with this status.
+    pub fn is(&self, status: u16) -> bool {
+        self.exchange.status() == status
+    }
+
+    /// Whether it answered 2xx.
+    pub fn succeeded(&self) -> bool {
+        (200..300).contains(&self.exchange.status())
+    }
+
+    /// `code` of a JSON error body.
+    pub fn error_code(&self) -> Option<&str> {
+        self.json.as_ref()?.get("code")?.as_str()
+    }
+
+    /// `message` of a JSON error body.
+    pub fn error_message(&self) -> Option<&str> {
+        self.json.as_ref()?.get("message")?.as_str()
+    }
+
+    /// Media type of the answer, lower case; empty where there is none.
+    pub fn media_type(&self) -> String {
+        self.exchange.reply.as_ref().map(|r| r.media_type()).unwrap_or_default()
+    }
+
+    /// Whether we ended it ourselves.
+    pub fn cancelled(&self) -> bool {
+        self.exchange.fault.as_ref().is_some_and(|f| f.class == FaultClass::Cancelled)
+    }
+
+    /// A member of the JSON answer, or of the first stream event that has it.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        if let Some(json) = &self.json {
+            return json.get(name);
+        }
+        self.stream.as_ref()?.events.iter().find_map(|e| e.value.get(name))
+    }
+
+    /// A string member, as [`Seen::member`].
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.member(name).and_then(Value::as_str)
+    }
+
+    /// Effective answer of a generation.
+    pub fn answer(&self) -> Option<String> {
+        match &self.stream {
+            Some(stream) => Some(stream.answer()),
+            None => self.json.as_ref()?.get("answer")?.as_str().map(str::to_owned),
+        }
+    }
+
+    /// Whether a generation was carried out to its normal end.
+    pub fn completed(&self) -> bool {
+        self.is(200)
+            && self.exchange.fault.is_none()
+            && match &self.stream {
+                Some(stream) => stream.find("error").is_none() && stream.events.iter().any(|e| e.name == "message_end"),
+                None => self.json.as_ref().is_some_and(|j| j.get("answer").is_some()),
+            }
+    }
+
+    /// Offset of the first byte of the answer from the start of the run, microseconds.
+    pub fn started_us(&self) -> u64 {
+        self.exchange.timing.sent_us
+    }
+
+    /// Wall clock of an offset, seconds since the Unix epoch.
+    pub fn unix_at(&self, offset_us: u64) -> f64 {
+        self.epoch_unix + offset_us as f64 / 1e6
+    }
+
+    /// For people: status, or how the connection failed.
+    pub fn outcome_text(&self) -> String {
+        match (&self.exchange.reply, &self.exchange.fault) {
+            (Some(reply), _) => match self.error_code() {
+                Some(code) => format!("status {} `{}`", reply.status, clip(code)),
+                None => format!("status {} {}", reply.status, reply.media_type()),
+            },
+            (None, Some(fault)) => format!("no answer ({})", clip(&fault.detail)),
+            (None, None) => "no answer".to_owned(),
+        }
+    }
+}
+
+fn answer(exchange: &Exchange) -> (Option<Value>, Option<Stream>) {
+    let Some(reply) = &exchange.reply else { return (None, None) };
+    let bytes = reply.body.bytes();
+    let looks_like_stream = reply.status == 200 && (bytes.starts_with(b"data:") || bytes.starts_with(b"event:"));
+    if reply.media_type() == "text/event-stream" || looks_like_stream {
+        return (None, Some(Stream::of(crate::sse::decode(&bytes, &reply.reads))));
+    }
+    (serde_json::from_slice(&bytes).ok(), None)
+}

@@ -1,0 +1,280 @@
+//! Area `sse-framing`: bytes, blocks, envelope members and pings of every stream.
+
+use super::notes::Notes;
+use super::run::Run;
+use super::seen::Seen;
+use super::stream::{Stream, clip};
+use crate::model::{App, AppMode, Endpoint, FaultClass};
+use base64::Engine as _;
+use serde_json::Value;
+
+/// Documented interval 10 s; scheduler jitter and one missed poll allowed.
+const LONGEST_SILENCE_US: u64 = 15_000_000;
+/// A stream has to last this long to say anything about pings.
+const LONG_STREAM_US: u64 = 12_000_000;
+
+fn stream<'s>(s: &'s Seen) -> Option<&'s Stream> {
+    s.stream.as_ref()
+}
+
+/// Source: streaming guide; WHATWG HTML section 9.2.5.
+fn content_type(s: &Seen, n: &mut Notes) {
+    let generation = s.endpoint().generates() && s.sent.valid() && s.sent.streaming && s.is(200);
+    if generation || (stream(s).is_some() && s.is(200)) {
+        let media = s.media_type();
+        n.expect(media == "text/event-stream", s, "media-type", "media type text/event-stream", || format!("`{media}`"));
+    }
+}
+
+/// Source: streaming guide, wire format; WHATWG HTML section 9.2.6. Many blocks in one TCP segment are no violation.
+fn event_framing(s: &Seen, n: &mut Notes) {
+    let Some(stream) = stream(s) else { return };
+    let cut = s.cut() || s.exchange.fault.is_some() || s.truncated();
+    for (index, timed) in stream.frames.iter().enumerate() {
+        let f = &timed.frame;
+        let last = index + 1 == stream.frames.len();
+        let problem = if !f.unknown_lines.is_empty() {
+            Some(format!("a line `{}`", clip(&f.unknown_lines[0])))
+        } else if f.id.is_some() || f.retry.is_some() {
+            Some("an `id:` or `retry:` line".to_owned())
+        } else if f.data_lines > 1 {
+            Some(format!("{} data lines in one block (no blank line between events)", f.data_lines))
+        } else if f.event.as_deref().is_some_and(|e| e != "ping") {
+            Some(format!("an `event: {}` line", clip(f.event.as_deref().unwrap_or(""))))
+        } else if !f.terminated && !(last && cut) {
+            Some("a last block without a blank line".to_owned())
+        } else {
+            None
+        };
+        if let Some(actual) = problem {
+            n.expect(false, s, "block", "blocks of one `data: {..}` line, or `event: ping`, each ended by a blank line", || actual);
+            n.at_frame(index + 1);
+            return;
+        }
+    }
+    n.judged += 1;
+}
+
+fn is_ping_payload(stream: &Stream, frame: usize) -> bool {
+    let frame = &stream.frames[frame - 1].frame;
+    let data = frame.data.as_deref().unwrap_or("");
+    let named = serde_json::from_str::<Value>(data).ok().is_some_and(|v| v == "ping" || v.get("event") == Some(&Value::from("ping")));
+    data.trim() == "ping" || named || frame.event.as_deref() == Some("ping")
+}
+
+/// Source: streaming guide: each data line is one JSON object with `event`.
+fn data_json(s: &Seen, n: &mut Notes) {
+    let Some(stream) = stream(s) else { return };
+    let cut = s.cut() || s.exchange.fault.is_some() || s.truncated();
+    let bad = stream.bad_data.iter().find(|(frame, _)| {
+        let unfinished = !stream.frames[frame - 1].frame.terminated;
+        !is_ping_payload(stream, *frame) && !(cut && unfinished)
+    });
+    n.expect(bad.is_none(), s, "payload", "one JSON object with a string `event` per data line", || {
+        let (_, why) = bad.cloned().unwrap_or_default();
+        if why.contains("[DONE]") { format!("{why} (OpenAI's end mark is not part of this API)") } else { why }
+    });
+    if let Some((frame, _)) = bad {
+        n.at_frame(*frame);
+    }
+}
+
+/// Source: WHATWG HTML section 9.2.4: event streams are UTF-8.
+fn utf8(s: &Seen, n: &mut Notes) {
+    let Some(stream) = stream(s) else { return };
+    let invalid = stream.frames.iter().position(|f| f.frame.invalid_utf8 && (f.frame.terminated || s.exchange.fault.is_none()));
+    n.expect(invalid.is_none(), s, "bytes", "UTF-8", || "bytes that are not UTF-8".to_owned());
+    if let Some(index) = invalid {
+        n.at_frame(index + 1);
+        return;
+    }
+    let sent = s.exchange.request.body.as_ref().and_then(|b| b.text()).unwrap_or("");
+    let answer = stream.answer();
+    // Models may make up U+FFFD; only an app that repeats what we sent can prove the server broke a character.
+    if answer.contains("user: ") && !sent.is_ascii() && !sent.contains('\u{FFFD}') {
+        let broken = answer.contains('\u{FFFD}');
+        n.expect(!broken, s, "replacement", "the text as sent", || format!("U+FFFD in {}", clip(&answer)));
+    }
+}
+
+/// Source: streaming guide: a ping every 10 s.
+fn ping(s: &Seen, n: &mut Notes) {
+    let Some(stream) = stream(s).filter(|_| s.is(200)) else { return };
+    let end = s.exchange.timing.end_us;
+    let start = s.exchange.timing.head_us.unwrap_or(0);
+    if end.saturating_sub(start) < LONG_STREAM_US {
+        return;
+    }
+    let mut last = start;
+    let mut longest = 0;
+    for at in stream.frames.iter().map(|f| f.at_us).chain([end]) {
+        longest = longest.max(at.saturating_sub(last));
+        last = last.max(at);
+    }
+    n.expect(longest < LONGEST_SILENCE_US, s, "silence", "a block at least every 15 s", || {
+        format!("{:.1} s of silence", longest as f64 / 1e6)
+    });
+}
+
+/// Source: streaming guide; real bugs: langgenius/dify issues 2508, 9813 (clients that parse the ping).
+fn ping_no_data(s: &Seen, n: &mut Notes) {
+    let Some(stream) = stream(s) else { return };
+    let with_data = (1..=stream.frames.len()).find(|frame| stream.frames[frame - 1].frame.data.is_some() && is_ping_payload(stream, *frame));
+    if with_data.is_some() || !stream.pings.is_empty() {
+        n.expect(with_data.is_none(), s, "data", "a bare `event: ping` line", || "a ping that carries data".to_owned());
+        if let Some(frame) = with_data {
+            n.at_frame(frame);
+        }
+    }
+}
+
+/// Source: streaming guide, closing events; real bugs: langgenius/dify issues 31253, 38238, 41712, 24675.
+fn terminal_exactly_one(s: &Seen, n: &mut Notes) {
+    let message_mode = matches!(s.app.mode, Some(AppMode::Completion | AppMode::Chat | AppMode::AgentChat | AppMode::Agent));
+    let Some(stream) = stream(s).filter(|_| message_mode && s.endpoint().generates() && !s.cut()) else { return };
+    let limit = s.exchange.fault.as_ref().filter(|f| f.class != FaultClass::Truncated && f.class != FaultClass::TimeoutIdle);
+    if limit.is_some() {
+        return;
+    }
+    let closing: Vec<_> = stream.events.iter().filter(|e| e.closes_message()).collect();
+    n.expect(closing.len() == 1, s, "terminal", "exactly one message_end or error", || {
+        let after = s.exchange.timing.end_us as f64 / 1e6;
+        match (&s.exchange.fault, closing.len()) {
+            (Some(fault), 0) => format!("none; {} after {after:.1} s (stream: {})", clip(&fault.detail), stream.outline()),
+            (_, count) => format!("{count} (stream: {})", stream.outline()),
+        }
+    });
+    if let Some(second) = closing.get(1) {
+        n.at_frame(second.frame);
+    }
+}
+
+/// Pace that a query with the words `gap:G chunks:N` asks of an echo model: seconds between chunks, chunks.
+fn asked_pace(query: &str) -> Option<(f64, f64)> {
+    let number = |prefix: &str| query.split_whitespace().find_map(|w| w.strip_prefix(prefix)?.parse::<f64>().ok());
+    Some((number("gap:")?, number("chunks:")?))
+}
+
+/// Source: streaming guide ("as it is generated"); often a buffering proxy: langgenius/dify issues 13699, 1500, 14513.
+/// Judged on echo models that answer at the pace a query asks for.
+fn incremental(s: &Seen, n: &mut Notes) {
+    let Some(stream) = stream(s).filter(|_| s.sent.valid() && s.exchange.fault.is_none()) else { return };
+    let words = s.sent.query().map(str::to_owned).or_else(|| s.sent.inputs()?.get("query")?.as_str().map(str::to_owned));
+    let Some((gap, chunks)) = words.as_deref().and_then(asked_pace) else { return };
+    let asked_us = gap * (chunks - 1.0) * 1e6;
+    if (s.exchange.timing.end_us as f64) < 0.8 * asked_us {
+        return;
+    }
+    let times: Vec<u64> = stream.events.iter().filter(|e| e.content().is_some()).map(|e| e.at_us).collect();
+    let spread = times.last().zip(times.first()).map_or(0, |(last, first)| last - first) as f64;
+    n.expect(spread >= 0.5 * asked_us, s, "spread", format!("text spread over about {:.1} s", asked_us / 1e6), || {
+        format!("{} text events within {:.2} s", times.len(), spread / 1e6)
+    });
+}
+
+fn no_slow_echo(_: &Run, _: &App) -> Option<String> {
+    Some("no answer came at the pace that the query asked for (`gap:0.1 chunks:12`); point the key at an app on an echo model".to_owned())
+}
+
+/// Source: OpenAPI `StreamEventBase`.
+fn common_fields(s: &Seen, n: &mut Notes) {
+    let Some(stream) = stream(s).filter(|_| s.endpoint().generates() && s.app.mode.is_some_and(|m| m != AppMode::Workflow)) else { return };
+    let chat = s.app.mode.is_some_and(AppMode::is_chat);
+    for event in &stream.events {
+        let mut wanted = vec!["message_id", "created_at"];
+        wanted.extend(chat.then_some("conversation_id"));
+        wanted.extend((event.name != "error").then_some("task_id"));
+        let lacking = wanted.into_iter().find(|m| event.value.get(*m).is_none_or(Value::is_null));
+        if let Some(member) = lacking {
+            n.expect(false, s, "member", format!("`{member}` on every event"), || format!("`{}` without it", event.name));
+            n.at_frame(event.frame);
+            return;
+        }
+    }
+    n.judged += 1;
+}
+
+/// Source: OpenAPI `StreamEventBase`: one stream, one message.
+fn ids_constant(s: &Seen, n: &mut Notes) {
+    if let Some(stream) = stream(s).filter(|_| s.endpoint().generates()) {
+        for member in ["message_id", "conversation_id", "task_id"] {
+            n.one_value(s, stream, member);
+        }
+    }
+}
+
+/// Source: Dify source: created_at is the message's.
+fn created_at_constant(s: &Seen, n: &mut Notes) {
+    if let Some(stream) = stream(s).filter(|_| s.endpoint().generates()) {
+        n.one_value(s, stream, "created_at");
+    }
+}
+
+/// Source: OpenAPI `ChunkChatEvent` (`answer` string).
+fn message_delta(s: &Seen, n: &mut Notes) {
+    let Some(stream) = stream(s) else { return };
+    for event in stream.events.iter().filter(|e| matches!(e.name.as_str(), "message" | "agent_message")) {
+        let text = event.text("answer").is_some();
+        if !n.expect(text, s, "answer", "a string `answer`", || format!("{:?}", event.value.get("answer"))) {
+            n.at_frame(event.frame);
+            return;
+        }
+    }
+}
+
+/// Source: streaming guide, `message_replace` (output moderation).
+fn message_replace(run: &Run, app: &App, n: &mut Notes) {
+    for conversation in run.conversations_of(app) {
+        for turn in conversation.turns.iter().filter(|t| t.completed) {
+            let s = run.at(turn);
+            let Some(stream) = stream(s).filter(|st| st.find("message_replace").is_some()) else { continue };
+            for (read, item) in run.stored(app, conversation, turn).into_iter().take(1) {
+                let stored = item.get("answer").and_then(Value::as_str).unwrap_or("");
+                let effective = stream.answer();
+                let same = stored.trim() == effective.trim();
+                n.expect(same, read, "stored", format!("the replaced answer: {}", clip(&effective)), || clip(stored));
+                if !same {
+                    n.with(s);
+                }
+            }
+        }
+    }
+}
+
+fn no_moderation(_: &Run, _: &App) -> Option<String> {
+    Some("no stream replaced its answer; needs an app with output moderation".to_owned())
+}
+
+/// Source: streaming guide, `tts_message`.
+fn tts(s: &Seen, n: &mut Notes) {
+    let Some(stream) = stream(s) else { return };
+    for event in stream.events.iter().filter(|e| e.name == "tts_message") {
+        let audio = event.text("audio").unwrap_or("");
+        let sound = !audio.is_empty() && base64::engine::general_purpose::STANDARD.decode(audio).is_ok();
+        if !n.expect(sound, s, "audio", "non-empty base64 audio", || clip(audio)) {
+            n.at_frame(event.frame);
+            return;
+        }
+    }
+    if stream.find("tts_message").is_some() && !s.cut() {
+        let ends: Vec<_> = stream.events.iter().filter(|e| e.name == "tts_message_end").collect();
+        n.expect(ends.len() == 1, s, "end", "one tts_message_end", || format!("{} (stream: {})", ends.len(), stream.outline()));
+    }
+}
+
+fn no_tts(_: &Run, _: &App) -> Option<String> {
+    Some("no stream carried audio; needs an app with text-to-speech autoplay".to_owned())
+}
+
+fn no_long_stream(_: &Run, _: &App) -> Option<String> {
+    Some("no stream lasted 12 s; the slow scenarios (`--slow`) make one on an echo model".to_owned())
+}
+
+fn no_ping_seen(_: &Run, _: &App) -> Option<String> {
+    Some("no ping came; the slow scenarios (`--slow`) wait for one on an echo model".to_owned())
+}
+
+/// Streams belong to generation requests of message apps.
+pub(super) fn streams_messages(s: &Seen) -> bool {
+    s.stream.is_some() && matches!(s.endpoint(), Endpoint::ChatMessages | Endpoint::CompletionMessages)
+}

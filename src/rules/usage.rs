@@ -1,0 +1,98 @@
+//! Area `usage`: tokens, prices and latency that the server reports.
+
+use super::notes::Notes;
+use super::seen::Seen;
+use super::stream::clip;
+use crate::model::AppMode;
+use serde_json::{Map, Value};
+
+/// Members of `usage` with whether they are counts, decimals or numbers. Source: OpenAPI `Usage`.
+const COUNTS: &[&str] = &["prompt_tokens", "completion_tokens", "total_tokens"];
+const DECIMALS: &[&str] = &[
+    "prompt_unit_price", "prompt_price_unit", "prompt_price", "completion_unit_price", "completion_price_unit",
+    "completion_price", "total_price",
+];
+
+/// `metadata.usage` of a finished generation: (usage, where it should have been found).
+fn usage<'s>(s: &'s Seen) -> Option<Option<&'s Map<String, Value>>> {
+    if !s.endpoint().generates() || !s.is(200) || s.app.mode == Some(AppMode::Workflow) {
+        return None;
+    }
+    let holder = match &s.stream {
+        Some(stream) => &stream.find("message_end")?.value,
+        None => s.json.as_ref().filter(|j| j.get("answer").is_some())?,
+    };
+    Some(holder.get("metadata").and_then(|m| m.get("usage")).and_then(Value::as_object))
+}
+
+fn decimal(value: Option<&Value>) -> Option<f64> {
+    match value? {
+        Value::String(text) => text.parse::<f64>().ok().filter(|v| v.is_finite()),
+        Value::Number(number) => number.as_f64(),
+        _ => None,
+    }
+}
+
+/// Source: OpenAPI `Usage`; real bug: langgenius/dify issue 8544.
+fn present(s: &Seen, n: &mut Notes) {
+    let Some(usage) = usage(s) else { return };
+    let Some(usage) = usage else {
+        n.expect(false, s, "absent", "metadata.usage", || "no metadata.usage".to_owned());
+        return;
+    };
+    let bad_count = COUNTS.iter().find(|m| !usage.get(**m).is_some_and(Value::is_u64));
+    let lacking = DECIMALS.iter().chain(&["currency", "latency"]).find(|m| usage.get(**m).is_none_or(Value::is_null));
+    let number = usage.get("latency").is_some_and(Value::is_number);
+    let text = usage.get("currency").is_some_and(Value::is_string);
+    let fault = bad_count.or(lacking).copied().or((!number).then_some("latency")).or((!text).then_some("currency"));
+    n.expect(fault.is_none(), s, "member", "the 12 documented members with their types", || {
+        let member = fault.unwrap_or("");
+        format!("`{member}`: {}", usage.get(member).map_or("absent".to_owned(), Value::to_string))
+    });
+}
+
+/// Source: OpenAPI `Usage`.
+fn sum(s: &Seen, n: &mut Notes) {
+    let Some(Some(usage)) = usage(s) else { return };
+    let count = |m: &str| usage.get(m).and_then(Value::as_u64);
+    if let (Some(prompt), Some(completion), Some(total)) = (count("prompt_tokens"), count("completion_tokens"), count("total_tokens")) {
+        n.expect(total >= prompt + completion, s, "tokens", format!("total_tokens {}", prompt + completion), || total.to_string());
+        // Reasoning or cached tokens of a provider may come on top.
+        n.advise(total <= prompt + completion, s, "tokens-extra", format!("total_tokens {}", prompt + completion), || total.to_string());
+    }
+    let price = |m: &str| decimal(usage.get(m));
+    if let (Some(prompt), Some(completion), Some(total)) = (price("prompt_price"), price("completion_price"), price("total_price")) {
+        let close = (prompt + completion - total).abs() <= 1e-6;
+        n.expect(close, s, "prices", format!("total_price {:.7}", prompt + completion), || format!("{total:.7}"));
+    }
+}
+
+/// Source: OpenAPI `Usage`: prices are decimal strings, currency an ISO 4217 code.
+fn price_types(s: &Seen, n: &mut Notes) {
+    let Some(Some(usage)) = usage(s) else { return };
+    for member in DECIMALS {
+        if let Some(value) = usage.get(*member) {
+            let fits = value.is_string() && decimal(Some(value)).is_some();
+            n.expect(fits, s, "decimal", format!("`{member}` a decimal string"), || clip(&value.to_string()));
+        }
+    }
+    if let Some(currency) = usage.get("currency").and_then(Value::as_str) {
+        let code = currency.len() == 3 && currency.bytes().all(|b| b.is_ascii_uppercase());
+        n.expect(code, s, "currency", "a three-letter currency code", || clip(currency));
+    }
+}
+
+/// Source: OpenAPI `Usage.latency` (seconds).
+fn latency(s: &Seen, n: &mut Notes) {
+    let Some(Some(usage)) = usage(s) else { return };
+    let Some(latency) = usage.get("latency").and_then(Value::as_f64) else { return };
+    let chatflow = s.app.mode == Some(AppMode::AdvancedChat);
+    let wall = s.exchange.timing.end_us as f64 / 1e6;
+    if !chatflow {
+        n.expect(latency > 0.0, s, "zero", "a latency above 0 s", || format!("{latency}"));
+        n.expect(latency <= wall + 1.0, s, "too-long", format!("a latency within the {wall:.2} s that the request took"), || format!("{latency} s"));
+        if let Some(first) = usage.get("time_to_first_token").and_then(Value::as_f64) {
+            n.expect(first <= latency + 1e-3, s, "first-token", format!("time_to_first_token within latency {latency}"), || format!("{first}"));
+        }
+    }
+}
