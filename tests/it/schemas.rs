@@ -327,6 +327,60 @@ fn every_damage_to_a_declared_member_is_refused() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// Members whose absence must be noticed, so that a schema that forgets to require one is noticed too: file, place of the
+/// object, names. What the documentation promises and both captured versions send, of the answers that matter most.
+const PROMISED: &[(&str, &str, &str)] = &[
+    ("parameters.json", "", "user_input_form file_upload system_parameters opening_statement suggested_questions"),
+    ("chat-messages.json", "", "event task_id id message_id conversation_id mode answer metadata created_at"),
+    ("chat-messages.json", "/metadata", "usage"),
+    (
+        "chat-messages.json",
+        "/metadata/usage",
+        "prompt_tokens completion_tokens total_tokens total_price currency latency",
+    ),
+    ("completion-messages.json", "", "event task_id id message_id mode answer metadata created_at"),
+    (
+        "workflow-run.json",
+        "/data",
+        "id workflow_id status outputs error elapsed_time total_tokens created_at finished_at",
+    ),
+    ("messages.json", "", "limit has_more data"),
+    ("messages.json", "/data/0", "id conversation_id inputs query answer status feedback message_files created_at"),
+    ("conversations.json", "", "limit has_more data"),
+    ("conversations.json", "/data/0", "id name inputs status introduction created_at updated_at"),
+    ("error.json", "", "code message"),
+    ("events/message.json", "", "event answer"),
+    ("events/agent_message.json", "", "event answer"),
+    ("events/message_end.json", "", "event id metadata"),
+    ("events/error.json", "", "event status code message"),
+    ("events/workflow_started.json", "/data", "id workflow_id inputs created_at"),
+    (
+        "events/workflow_finished.json",
+        "/data",
+        "id workflow_id status outputs error total_steps created_at finished_at",
+    ),
+    ("events/node_finished.json", "/data", "id node_id node_type title index inputs status elapsed_time finished_at"),
+    ("events/text_chunk.json", "/data", "text"),
+];
+
+#[test]
+fn members_that_are_promised_and_always_sent_are_required() {
+    let found = found_in_captures();
+    let mut accepted = Vec::new();
+    for (file, place, names) in PROMISED {
+        let instances: Vec<&Instance> =
+            found.instances[*file].iter().filter(|i| i.value.pointer(place).is_some()).collect();
+        assert!(!instances.is_empty(), "{file}: nothing at {place}");
+        for (instance, name) in instances.iter().flat_map(|i| names.split(' ').map(move |name| (i, name))) {
+            let pointer = format!("{place}/{name}");
+            if !violations(file, &without(&instance.value, &pointer)).iter().any(|v| v.path == pointer) {
+                accepted.push(format!("{file}: {} without {pointer}", instance.origin));
+            }
+        }
+    }
+    assert!(accepted.is_empty(), "{}", accepted.join("\n"));
+}
+
 // ---------------------------------------------------------------------------------------------------- examples
 
 /// Adds what no capture shows: every row of [`EXAMPLES`], laid over the first captured instance of the file that has the
