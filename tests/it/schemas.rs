@@ -4,7 +4,7 @@ use difyprobe::model::Route;
 use difyprobe::schema::{Document, Violation, check, check_event, for_endpoint, known_events};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -42,7 +42,7 @@ fn captures() -> Vec<Capture> {
     found
 }
 
-fn capture(folder: &Path, path: &PathBuf) -> Option<Capture> {
+fn capture(folder: &Path, path: &Path) -> Option<Capture> {
     let file = path.strip_prefix(folder).expect("below the folder").display().to_string();
     let recorded = read_json(path);
     let (request, response) = (recorded.get("request")?, recorded.get("response")?);
