@@ -9,6 +9,7 @@ pub mod model;
 pub mod metrics;
 pub mod report;
 pub mod scenario;
+pub mod schema;
 pub mod sse;
 
 // floor 2: the outside world
