@@ -7,7 +7,9 @@ pub mod model;
 
 // floor 1: pure functions over the data; no clock, no files, no network
 pub mod metrics;
+pub mod profile;
 pub mod report;
+pub mod rules;
 pub mod scenario;
 pub mod schema;
 pub mod sse;

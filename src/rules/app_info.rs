@@ -1,8 +1,9 @@
 //! Areas `app-info` and `http`: what an app says about itself, and media types.
 
 use super::notes::Notes;
+use super::rule::{ANY, Judge, Load, Rule, always};
 use super::seen::Seen;
-use crate::model::{AppMode, Endpoint};
+use crate::model::{AppMode, Endpoint, Level};
 use crate::schema::Document;
 use serde_json::Value;
 use std::collections::HashSet;
@@ -17,7 +18,9 @@ fn info_shape(s: &Seen, n: &mut Notes) {
     if let (Some(told), Some(known)) = (mode.filter(|_| legal), s.app.mode) {
         n.expect(told == known.as_str(), s, "mode-of-app", format!("mode `{known}`"), || format!("mode `{told}`"));
     }
-    n.expect(json.get("author_name").is_some(), s, "author-name", "an `author_name` member (may be null)", || "none".to_owned());
+    n.expect(json.get("author_name").is_some(), s, "author-name", "an `author_name` member (may be null)", || {
+        "none".to_owned()
+    });
 }
 
 /// Source: OpenAPI `GET /parameters`.
@@ -30,7 +33,13 @@ fn parameters_shape(s: &Seen, n: &mut Notes) {
         let wrapper = item.as_object().filter(|o| o.len() == 1);
         let control = wrapper.and_then(|o| o.values().next());
         let variable = control.and_then(|c| c.get("variable")).and_then(Value::as_str);
-        n.expect(variable.is_some_and(|v| names.insert(v)), s, "form", "one-key wrappers with unique `variable` names", || item.to_string());
+        n.expect(
+            variable.is_some_and(|v| names.insert(v)),
+            s,
+            "form",
+            "one-key wrappers with unique `variable` names",
+            || item.to_string(),
+        );
     }
 }
 
@@ -47,3 +56,49 @@ fn content_type_json(s: &Seen, n: &mut Notes) {
     let media = s.media_type();
     n.expect(media == "application/json", s, "media-type", "media type application/json", || format!("`{media}`"));
 }
+
+/// The rows of this area.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "info.shape",
+        area: "app-info",
+        level: Level::Must,
+        title: "GET /info",
+        statement: "name string, description, tags[] strings, mode in the six modes, author_name (nullable).",
+        source: "spec AppInfoResponse; src app.py",
+        modes: ANY,
+        tested: "Type/enum; the harness picks the event machine from mode.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Exchange(info_shape),
+        absent: always,
+    },
+    Rule {
+        id: "parameters.shape",
+        area: "app-info",
+        level: Level::Must,
+        title: "GET /parameters",
+        statement: "All feature objects with boolean enabled; user_input_form is a list of one-key wrappers with variable names unique; file_upload and system_parameters numbers.",
+        source: "spec AppParametersResponse; src parameters_mapping",
+        modes: ANY,
+        tested: "Shape; unique `variable`; required boolean.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Exchange(parameters_shape),
+        absent: always,
+    },
+    Rule {
+        id: "http.content-type.json",
+        area: "http",
+        level: Level::Must,
+        title: "JSON answers say so",
+        statement: "Non-stream bodies have media type application/json (204 empty).",
+        source: "spec",
+        modes: ANY,
+        tested: "Header check.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(content_type_json),
+        absent: always,
+    },
+];

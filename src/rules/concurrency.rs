@@ -2,10 +2,11 @@
 
 use super::notes::Notes;
 use super::request::canonical_uuid;
+use super::rule::{ANY, CHATS, Judge, Load, Rule, always};
 use super::run::Run;
 use super::seen::Seen;
 use super::stream::clip;
-use crate::model::{App, Endpoint};
+use crate::model::{App, Endpoint, Level};
 use serde_json::{Map, Value};
 use std::collections::{HashMap, HashSet};
 
@@ -24,7 +25,11 @@ fn parallel_new(run: &Run, app: &App, n: &mut Notes) {
         by_user.entry(s.sent.user.as_deref().unwrap_or("")).or_default().push(s);
     }
     for (user, turns) in by_user {
-        let parallel: Vec<&Seen> = turns.iter().copied().filter(|s| turns.iter().any(|o| o.exchange.id != s.exchange.id && overlap(s, o))).collect();
+        let parallel: Vec<&Seen> = turns
+            .iter()
+            .copied()
+            .filter(|s| turns.iter().any(|o| o.exchange.id != s.exchange.id && overlap(s, o)))
+            .collect();
         let known = |s: &Seen| turns.iter().any(|o| o.exchange.ended_us() <= s.exchange.timing.sent_us);
         if parallel.len() < 2 || !parallel.iter().all(|s| known(s)) {
             continue;
@@ -32,13 +37,24 @@ fn parallel_new(run: &Run, app: &App, n: &mut Notes) {
         let mut ids = HashSet::new();
         for s in &parallel {
             let id = s.text("conversation_id").and_then(canonical_uuid).unwrap_or_default();
-            n.expect(ids.insert(id.clone()), s, "same-id", "a conversation of its own for each parallel first turn", || format!("conversation {id} again"));
+            n.expect(
+                ids.insert(id.clone()),
+                s,
+                "same-id",
+                "a conversation of its own for each parallel first turn",
+                || format!("conversation {id} again"),
+            );
         }
         let end = parallel.iter().map(|s| s.exchange.ended_us()).max().unwrap_or(0);
         let alive = |id: &str| run.conversation(app, id).is_some_and(|c| c.deleted_us.is_none());
-        for list in run.lists(app).filter(|l| l.user == user && l.whole() && l.seen.exchange.timing.sent_us >= end).take(1) {
-            let missing = ids.iter().find(|id| list.item(id).is_none() && (alive(id) || alive_at(run, app, id, list.seen)));
-            n.expect(missing.is_none(), list.seen, "listed", format!("all {} conversations listed", ids.len()), || format!("without {}", missing.cloned().unwrap_or_default()));
+        for list in
+            run.lists(app).filter(|l| l.user == user && l.whole() && l.seen.exchange.timing.sent_us >= end).take(1)
+        {
+            let missing =
+                ids.iter().find(|id| list.item(id).is_none() && (alive(id) || alive_at(run, app, id, list.seen)));
+            n.expect(missing.is_none(), list.seen, "listed", format!("all {} conversations listed", ids.len()), || {
+                format!("without {}", missing.cloned().unwrap_or_default())
+            });
         }
     }
 }
@@ -64,9 +80,12 @@ fn no_cross_talk(run: &Run, app: &App, n: &mut Notes) {
         .collect();
     for (own, mine, answer) in &calls {
         let sent = own.exchange.request.body.as_ref().and_then(|b| b.text()).unwrap_or("");
-        let others = calls.iter().filter(|(o, _, _)| o.exchange.id != own.exchange.id && overlap(own, o) && !same_conversation(own, o));
+        let others = calls
+            .iter()
+            .filter(|(o, _, _)| o.exchange.id != own.exchange.id && overlap(own, o) && !same_conversation(own, o));
         for (other, theirs, _) in others {
-            let foreign = theirs.iter().find(|t| !mine.contains(t) && !sent.contains(t.as_str()) && answer.contains(t.as_str()));
+            let foreign =
+                theirs.iter().find(|t| !mine.contains(t) && !sent.contains(t.as_str()) && answer.contains(t.as_str()));
             n.expect(foreign.is_none(), own, "foreign-text", "an answer to its own request only", || {
                 format!("text of a request sent at the same time: `{}`", clip(foreign.map_or("", String::as_str)))
             });
@@ -88,9 +107,43 @@ fn ids_apart(own: &Seen, other: &Seen, n: &mut Notes) {
     let (Some(stream), Some(id)) = (&own.stream, other.text("message_id")) else { return };
     let first_is_own = stream.events.first().and_then(|e| e.text("message_id")) != Some(id);
     let strayed = stream.events.iter().find(|e| e.text("message_id") == Some(id)).filter(|_| first_is_own);
-    n.expect(strayed.is_none(), own, "foreign-event", "events of its own message only", || format!("an event of message {id}"));
+    n.expect(strayed.is_none(), own, "foreign-event", "events of its own message only", || {
+        format!("an event of message {id}")
+    });
     if let Some(event) = strayed {
         n.at_frame(event.frame);
         n.with(other);
     }
 }
+
+/// The rows of this area.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "concurrency.parallel-new",
+        area: "concurrency",
+        level: Level::Must,
+        title: "Parallel first turns get distinct conversations",
+        statement: "k simultaneous first turns of one user give k conversation_ids, all listed afterwards.",
+        source: "spec; src",
+        modes: CHATS,
+        tested: "k=20 same user; set size 20; list complete.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Run(parallel_new),
+        absent: always,
+    },
+    Rule {
+        id: "concurrency.no-cross-talk",
+        area: "concurrency",
+        level: Level::Must,
+        title: "Parallel streams never mix",
+        statement: "Under N parallel requests of different users every event of a stream belongs to it: constant ids, own inputs/query echo, answer contains its own nonce and no other's.",
+        source: "documentation (to July 2026)/implicit; guide streaming.mdx; issue #18627",
+        modes: ANY,
+        tested: "Nonce per request. Layer 1 (no LLM): ids constant, workflow_started.data.inputs == mine. Layer 2 (echo app): answer nonce set == {mine}. Layer 3: GET /messages query/answer pairs.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Run(no_cross_talk),
+        absent: always,
+    },
+];

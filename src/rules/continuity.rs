@@ -2,10 +2,11 @@
 
 use super::notes::Notes;
 use super::request::{Asked, canonical_uuid};
+use super::rule::{CHATS, Judge, Load, Rule, always};
 use super::run::{Conversation, Run, ids};
 use super::seen::Seen;
 use super::stream::clip;
-use crate::model::{App, Endpoint};
+use crate::model::{App, Endpoint, Level};
 use serde_json::Value;
 
 /// Source: OpenAPI `GET /messages`.
@@ -19,7 +20,8 @@ fn history_grows(run: &Run, app: &App, n: &mut Notes) {
             n.expect(missing.is_none(), read.seen, "missing", format!("all {} messages", wanted.len()), || {
                 format!("{} messages, without {}", shown.len(), missing.unwrap_or(&""))
             });
-            let mut extra = shown.iter().filter(|id| !wanted.contains(id) || shown.iter().filter(|o| o == id).count() > 1);
+            let mut extra =
+                shown.iter().filter(|id| !wanted.contains(id) || shown.iter().filter(|o| o == id).count() > 1);
             if run.transcript.complete {
                 let surplus = extra.next();
                 n.expect(surplus.is_none(), read.seen, "surplus", format!("exactly {} messages", wanted.len()), || {
@@ -29,7 +31,13 @@ fn history_grows(run: &Run, app: &App, n: &mut Notes) {
             for turn in turns.iter().filter(|t| t.query.is_ascii()) {
                 let query = read.item(&turn.message_id).and_then(|i| i.get("query")).and_then(Value::as_str);
                 let same = query.is_none_or(|q| q == turn.query);
-                n.expect(same, read.seen, "query", format!("query `{}` for {}", clip(&turn.query), turn.message_id), || clip(query.unwrap_or("")));
+                n.expect(
+                    same,
+                    read.seen,
+                    "query",
+                    format!("query `{}` for {}", clip(&turn.query), turn.message_id),
+                    || clip(query.unwrap_or("")),
+                );
             }
         }
     }
@@ -43,13 +51,21 @@ fn context(run: &Run, app: &App, n: &mut Notes) {
             let Some(answer) = run.at(later).answer() else { continue };
             let earlier = conversation.turns[..index].iter().rev().find(|e| {
                 let labelled = run.at(e).answer().is_some_and(|a| a.contains(&format!("user: {}", e.query)));
-                e.completed && labelled && e.ended_us <= later.sent_us && e.query.chars().count() >= 8 && !later.query.contains(&e.query)
+                e.completed
+                    && labelled
+                    && e.ended_us <= later.sent_us
+                    && e.query.chars().count() >= 8
+                    && !later.query.contains(&e.query)
             });
             let Some(earlier) = earlier else { continue };
             let remembers = answer.contains(&earlier.query);
-            n.expect(remembers, run.at(later), "forgotten", format!("the earlier query `{}` in the prompt", clip(&earlier.query)), || {
-                format!("a prompt without it: {}", clip(&answer))
-            });
+            n.expect(
+                remembers,
+                run.at(later),
+                "forgotten",
+                format!("the earlier query `{}` in the prompt", clip(&earlier.query)),
+                || format!("a prompt without it: {}", clip(&answer)),
+            );
             if !remembers {
                 n.with(run.at(earlier));
             }
@@ -58,7 +74,8 @@ fn context(run: &Run, app: &App, n: &mut Notes) {
 }
 
 fn no_prompt_echo(run: &Run, app: &App) -> Option<String> {
-    (!run.echoes_prompt(app)).then(|| "the answers do not repeat the prompt; point the key at an app on an echo model".to_owned())
+    (!run.echoes_prompt(app))
+        .then(|| "the answers do not repeat the prompt; point the key at an app on an echo model".to_owned())
 }
 
 /// Source: OpenAPI `ChatRequest.query`.
@@ -68,7 +85,9 @@ fn query_processed(run: &Run, app: &App, n: &mut Notes) {
             for (read, item) in run.stored(app, conversation, turn).into_iter().take(1) {
                 let stored = item.get("query").and_then(Value::as_str).unwrap_or("");
                 let same = stored == turn.query;
-                n.expect(same, read, "stored", format!("query `{}`", clip(&turn.query)), || format!("query `{}`", clip(stored)));
+                n.expect(same, read, "stored", format!("query `{}`", clip(&turn.query)), || {
+                    format!("query `{}`", clip(stored))
+                });
                 if !same {
                     n.with(run.at(turn));
                 }
@@ -80,25 +99,36 @@ fn query_processed(run: &Run, app: &App, n: &mut Notes) {
 /// Source: error guide: a rejected request is not processed.
 fn rejected_adds_nothing(run: &Run, app: &App, n: &mut Notes) {
     for conversation in run.conversations_of(app) {
-        let rejected: Vec<&Seen> = run.calls(app, Endpoint::ChatMessages).filter(|s| rejected_on(s, conversation)).collect();
+        let rejected: Vec<&Seen> =
+            run.calls(app, Endpoint::ChatMessages).filter(|s| rejected_on(s, conversation)).collect();
         let reads: Vec<_> = run.histories(app, conversation).filter(|h| h.whole()).collect();
         for pair in reads.windows(2) {
             let (before, after) = (&pair[0], &pair[1]);
-            if let Some(bad) = between(&rejected, before.seen, after.seen).filter(|_| quiet(conversation, before.seen, after.seen)) {
+            if let Some(bad) =
+                between(&rejected, before.seen, after.seen).filter(|_| quiet(conversation, before.seen, after.seen))
+            {
                 let (was, is) = (ids(before.items), ids(after.items));
-                n.expect(was == is, after.seen, "message", format!("{} messages as before", was.len()), || format!("{} messages", is.len()));
+                n.expect(was == is, after.seen, "message", format!("{} messages as before", was.len()), || {
+                    format!("{} messages", is.len())
+                });
                 if was != is {
                     n.with(bad);
                 }
             }
         }
         let touched = |value: &Value| value.get("updated_at").and_then(Value::as_i64);
-        let lists: Vec<_> = run.lists(app).filter(|l| l.user == conversation.user).filter_map(|l| l.item(&conversation.id).map(|i| (l.seen, i))).collect();
+        let lists: Vec<_> = run
+            .lists(app)
+            .filter(|l| l.user == conversation.user)
+            .filter_map(|l| l.item(&conversation.id).map(|i| (l.seen, i)))
+            .collect();
         for pair in lists.windows(2) {
             let ((before, was), (after, is)) = (pair[0], pair[1]);
             if let Some(bad) = between(&rejected, before, after).filter(|_| quiet(conversation, before, after)) {
                 let same = touched(was) == touched(is);
-                n.expect(same, after, "updated-at", format!("updated_at {:?} as before", touched(was)), || format!("updated_at {:?}", touched(is)));
+                n.expect(same, after, "updated-at", format!("updated_at {:?} as before", touched(was)), || {
+                    format!("updated_at {:?}", touched(is))
+                });
                 if !same {
                     n.with(bad);
                 }
@@ -108,12 +138,16 @@ fn rejected_adds_nothing(run: &Run, app: &App, n: &mut Notes) {
 }
 
 fn rejected_on(s: &Seen, conversation: &Conversation) -> bool {
-    let names_it = s.sent.conversation == Asked::Id(conversation.id.clone()) && s.sent.user.as_deref() == Some(&conversation.user);
+    let names_it =
+        s.sent.conversation == Asked::Id(conversation.id.clone()) && s.sent.user.as_deref() == Some(&conversation.user);
     names_it && matches!(s.exchange.status(), 400 | 404) && !matches!(s.error_code(), Some("completion_request_error"))
 }
 
 fn between<'s, 't>(rejected: &[&'s Seen<'t>], before: &Seen, after: &Seen) -> Option<&'s Seen<'t>> {
-    let inside = |s: &&&Seen| s.exchange.timing.sent_us >= before.exchange.ended_us() && s.exchange.ended_us() <= after.exchange.timing.sent_us;
+    let inside = |s: &&&Seen| {
+        s.exchange.timing.sent_us >= before.exchange.ended_us()
+            && s.exchange.ended_us() <= after.exchange.timing.sent_us
+    };
     rejected.iter().find(inside).copied()
 }
 
@@ -144,9 +178,12 @@ fn user_continue(run: &Run, app: &App, n: &mut Notes) {
         let Some(conversation) = foreign(run, s) else { continue };
         n.refused(s, 404, "not_found");
         let query = s.sent.query().unwrap_or("");
-        for read in run.histories(app, conversation).filter(|h| h.whole() && h.seen.exchange.id > s.exchange.id).take(1) {
+        for read in run.histories(app, conversation).filter(|h| h.whole() && h.seen.exchange.id > s.exchange.id).take(1)
+        {
             let added = read.items.iter().any(|i| i.get("query").and_then(Value::as_str) == Some(query));
-            n.expect(!added, read.seen, "message-added", "a history without the other user's query", || format!("query `{}`", clip(query)));
+            n.expect(!added, read.seen, "message-added", "a history without the other user's query", || {
+                format!("query `{}`", clip(query))
+            });
         }
     }
 }
@@ -191,7 +228,11 @@ fn foreign_message(run: &Run, s: &Seen, n: &mut Notes) {
 /// Source: OpenAPI `DELETE /conversations/{id}`; langgenius/dify PR 32686.
 fn user_delete(run: &Run, app: &App, n: &mut Notes) {
     for s in run.calls(app, Endpoint::ConversationDelete).filter(|s| s.exchange.reply.is_some()) {
-        let Some(conversation) = s.route.ids.first().and_then(|id| canonical_uuid(id)).and_then(|id| run.conversation(app, &id)) else { continue };
+        let Some(conversation) =
+            s.route.ids.first().and_then(|id| canonical_uuid(id)).and_then(|id| run.conversation(app, &id))
+        else {
+            continue;
+        };
         let other_user = s.sent.user.as_deref().is_some_and(|u| u != conversation.user);
         let gone_before = conversation.deleted_us.is_some_and(|at| at < s.exchange.timing.sent_us);
         if !other_user || gone_before || !s.has_key() {
@@ -209,3 +250,105 @@ fn user_delete(run: &Run, app: &App, n: &mut Notes) {
         }
     }
 }
+
+/// The rows of this area.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "chat.continuity.history-grows",
+        area: "chat",
+        level: Level::Must,
+        title: "Each accepted turn adds exactly one message",
+        statement: "After n successful turns GET /messages lists exactly n messages, in order, with the sent queries and the returned message_ids.",
+        source: "documentation (to July 2026); spec GET /messages; src MessageService.pagination_by_first_id",
+        modes: CHATS,
+        tested: "3 turns with nonces; GET /messages?limit=100. Assert 3 items, queries equal in order, ids == returned message_ids, all conversation_id==C.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(history_grows),
+        absent: always,
+    },
+    Rule {
+        id: "chat.continuity.context",
+        area: "chat",
+        level: Level::Must,
+        title: "Earlier turns reach the model",
+        statement: "On turn 2 the app sees turn 1 (memory on).",
+        source: "guide chatflow.mdx; src TokenBufferMemory",
+        modes: CHATS,
+        tested: "Stub model that returns the concatenated history: turn 1 nonce N1, turn 2 ask; assert N1 in answer 2. Chatflow echo app: sys.dialogue_count==2 and a conversation variable set in turn 1 is returned in turn 2.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(context),
+        absent: no_prompt_echo,
+    },
+    Rule {
+        id: "chat.rejected-turn-adds-nothing",
+        area: "chat",
+        level: Level::Must,
+        title: "A rejected turn leaves the conversation unchanged",
+        statement: "400/404 answers add no message and do not touch updated_at.",
+        source: "src validation precedes _init_generate_records",
+        modes: CHATS,
+        tested: "GET /messages + list before; send query \"\" and bad inputs with C; re-read. Assert equal count and updated_at.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Run(rejected_adds_nothing),
+        absent: always,
+    },
+    Rule {
+        id: "chat.query.processed",
+        area: "chat",
+        level: Level::Must,
+        title: "The query of this request is the one answered",
+        statement: "The stored message holds exactly the sent query, and in chatflow streams workflow_started.data.inputs[\"sys.query\"] equals it.",
+        source: "spec; src workflow_response_converter.py:_prepare_workflow_inputs",
+        modes: CHATS,
+        tested: "Nonce per request; compare sys.query (chatflow, every stream) or GET /messages (others, sampled).",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Run(query_processed),
+        absent: always,
+    },
+    Rule {
+        id: "chat.isolation.user-continue",
+        area: "chat",
+        level: Level::Must,
+        title: "Another user cannot continue the conversation",
+        statement: "Conversation of user A used by user B gives 404 `not_found`; no message is added.",
+        source: "guide end-user-identity.mdx; src get_conversation (from_end_user_id)",
+        modes: CHATS,
+        tested: "A creates C; B posts with C: 404; A GET /messages unchanged.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(user_continue),
+        absent: always,
+    },
+    Rule {
+        id: "chat.isolation.user-read",
+        area: "chat",
+        level: Level::Must,
+        title: "Another user cannot read, list, rename or inspect",
+        statement: "For user B every read/rename on A's conversation or message is 404 and B's list lacks it.",
+        source: "guide end-user-identity.mdx; src ConversationService/MessageService",
+        modes: CHATS,
+        tested: "B: GET /messages?conversation_id=C ->404; list lacks C; rename ->404; variables ->404; suggested ->404 (or 400 if disabled). A's name unchanged.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(user_read),
+        absent: always,
+    },
+    Rule {
+        id: "chat.isolation.user-delete",
+        area: "chat",
+        level: Level::Must,
+        title: "Another user cannot delete",
+        statement: "DELETE by user B of A's conversation gives 404 and leaves it intact.",
+        source: "guide end-user-identity.mdx; spec 404",
+        modes: CHATS,
+        tested: "B: DELETE C. Assert 404. A: GET /messages -> 200.",
+        versions: Some("fixed >=1.13.1"),
+        load: Load::No,
+        judge: Judge::Run(user_delete),
+        absent: always,
+    },
+];

@@ -2,9 +2,10 @@
 
 use super::notes::Notes;
 use super::request::{Asked, Defect, canonical_uuid, is_uuid};
+use super::rule::{ANY, BLOCKING_CHATS, CHATS, Judge, Load, Rule, always};
 use super::run::{Conversation, Run};
 use super::seen::Seen;
-use crate::model::{App, Credential, Endpoint};
+use crate::model::{App, Credential, Endpoint, Level};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -16,7 +17,9 @@ fn is_chat(s: &Seen) -> bool {
 fn generated(s: &Seen, n: &mut Notes) {
     if is_chat(s) && s.sent.valid() && s.sent.starts_conversation() && s.is(200) && !s.cut() {
         let id = s.text("conversation_id").unwrap_or("");
-        n.expect(is_uuid(id), s, "uuid", "a conversation_id in UUID form", || format!("conversation_id {:?}", s.member("conversation_id")));
+        n.expect(is_uuid(id), s, "uuid", "a conversation_id in UUID form", || {
+            format!("conversation_id {:?}", s.member("conversation_id"))
+        });
     }
 }
 
@@ -49,7 +52,9 @@ fn distinct(run: &Run, app: &App, n: &mut Notes) {
     for s in firsts {
         let Some(id) = s.text("conversation_id").filter(|id| !id.is_empty()) else { continue };
         let before = seen.insert(id, s);
-        n.expect(before.is_none(), s, "repeated", "an id that no other first turn got", || format!("conversation_id {id} again"));
+        n.expect(before.is_none(), s, "repeated", "an id that no other first turn got", || {
+            format!("conversation_id {id} again")
+        });
         if let Some(before) = before {
             n.with(before);
         }
@@ -90,7 +95,9 @@ fn persisted_for(run: &Run, conversation: &Conversation, s: &Seen, n: &mut Notes
     let own = s.sent.user.as_deref() == Some(&conversation.user) && s.has_key();
     let first = conversation.first().map(|t| run.at(t));
     let verdict = match s.endpoint() {
-        Endpoint::ChatMessages if own && s.sent.valid() && s.sent.conversation == Asked::Id(conversation.id.clone()) => {
+        Endpoint::ChatMessages
+            if own && s.sent.valid() && s.sent.conversation == Asked::Id(conversation.id.clone()) =>
+        {
             Some(("continue", s.exchange.status() != 404))
         }
         Endpoint::Messages if own && s.route.param("conversation_id") == Some(&conversation.id) => {
@@ -114,7 +121,9 @@ fn first_event_us(s: &Seen) -> u64 {
 
 fn unknown_id(run: &Run, s: &Seen) -> Option<String> {
     let Asked::Id(id) = &s.sent.conversation else { return None };
-    let created = run.conversations.iter().any(|c| c.id == *id && (c.from_start || c.turns.first().is_some_and(|t| run.at(t).exchange.id < s.exchange.id)));
+    let created = run.conversations.iter().any(|c| {
+        c.id == *id && (c.from_start || c.turns.first().is_some_and(|t| run.at(t).exchange.id < s.exchange.id))
+    });
     (!created).then(|| id.clone())
 }
 
@@ -127,9 +136,13 @@ fn unknown_404(run: &Run, app: &App, n: &mut Notes) {
         }
         if n.refused(s, 404, "not_found") {
             let user = s.sent.user.as_deref();
-            let listed = run.lists(app).find(|l| Some(l.user) == user && l.seen.exchange.id > s.exchange.id && l.item(&id).is_some());
+            let listed = run
+                .lists(app)
+                .find(|l| Some(l.user) == user && l.seen.exchange.id > s.exchange.id && l.item(&id).is_some());
             if let Some(list) = listed {
-                n.expect(false, list.seen, "created", "no conversation under the refused id", || format!("conversation {id} in the list"));
+                n.expect(false, list.seen, "created", "no conversation under the refused id", || {
+                    format!("conversation {id} in the list")
+                });
             }
         }
     }
@@ -166,7 +179,9 @@ fn deleted_404(run: &Run, app: &App, n: &mut Notes) {
         }
         for list in run.lists(app).filter(|l| l.user == conversation.user && l.seen.exchange.timing.sent_us > deleted) {
             let gone = list.item(&conversation.id).is_none();
-            n.expect(gone, list.seen, "list", "a list without the deleted conversation", || format!("conversation {} still listed", conversation.id));
+            n.expect(gone, list.seen, "list", "a list without the deleted conversation", || {
+                format!("conversation {} still listed", conversation.id)
+            });
         }
     }
 }
@@ -178,7 +193,9 @@ fn message_id_distinct(run: &Run, app: &App, n: &mut Notes) {
         for member in ["message_id", "task_id", "workflow_run_id"] {
             let Some(id) = s.member(member).and_then(Value::as_str) else { continue };
             let before = owners.insert((member, id.to_owned()), s);
-            n.expect(before.is_none(), s, "repeated", format!("a {member} that no other request got"), || format!("{member} {id} again"));
+            n.expect(before.is_none(), s, "repeated", format!("a {member} that no other request got"), || {
+                format!("{member} {id} again")
+            });
             if let Some(before) = before {
                 n.with(before);
             }
@@ -189,12 +206,16 @@ fn message_id_distinct(run: &Run, app: &App, n: &mut Notes) {
 /// Source: OpenAPI `ChatResponse`.
 fn blocking_shape(s: &Seen, n: &mut Notes) {
     let Some(json) = s.json.as_ref().filter(|_| is_chat(s) && s.sent.valid() && s.is(200)) else { return };
-    n.fits(s, crate::schema::Document::ChatBlocking, json);
+    n.fits(s, crate::schema::Document::ChatMessages, json);
     let event = json.get("event").and_then(Value::as_str);
-    n.expect(event == Some("message"), s, "event", "`event` to be `message`", || format!("event {:?}", json.get("event")));
+    n.expect(event == Some("message"), s, "event", "`event` to be `message`", || {
+        format!("event {:?}", json.get("event"))
+    });
     let mode = json.get("mode").and_then(Value::as_str);
     if let Some(expected) = s.app.mode {
-        n.expect(mode == Some(expected.as_str()), s, "mode", format!("mode `{expected}`"), || format!("mode {:?}", json.get("mode")));
+        n.expect(mode == Some(expected.as_str()), s, "mode", format!("mode `{expected}`"), || {
+            format!("mode {:?}", json.get("mode"))
+        });
     }
     let members = ["task_id", "id", "message_id", "conversation_id"];
     n.expect(s.has_uuids(&members), s, "ids", "UUIDs in task_id, id, message_id and conversation_id", || s.ids_text());
@@ -213,3 +234,161 @@ fn not_deterministic(run: &Run, app: &App) -> Option<String> {
 pub(super) fn has_own_key(s: &Seen) -> bool {
     s.exchange.request.credential() == Credential::Key(s.app.label.clone())
 }
+
+/// The rows of this area.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "chat.blocking.shape",
+        area: "chat",
+        level: Level::Must,
+        title: "Blocking chat body has the documented fields",
+        statement: "event==\"message\", task_id, id, message_id, conversation_id UUIDs, mode equal to the app mode, answer string, metadata object, created_at integer.",
+        source: "spec ChatCompletionResponse; src chat/generate_response_converter.py",
+        modes: BLOCKING_CHATS,
+        tested: "POST blocking; assert presence/types; mode == GET /info mode.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(blocking_shape),
+        absent: always,
+    },
+    Rule {
+        id: "chat.conversation-id.generated",
+        area: "chat",
+        level: Level::Must,
+        title: "A new conversation gets a server-made UUID",
+        statement: "With no prior conversation the response carries a non-empty conversation_id in UUID form.",
+        source: "documentation (to July 2026); spec ChatRequest.conversation_id; src message_based_app_generator.py:_init_generate_records",
+        modes: CHATS,
+        tested: "POST with conversation_id \"\". Assert UUID, not nil UUID.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(generated),
+        absent: always,
+    },
+    Rule {
+        id: "chat.conversation-id.blank-forms",
+        area: "chat",
+        level: Level::Must,
+        title: "\"\", null, absent all start a new conversation",
+        statement: "The three blank forms behave the same; each creates a fresh conversation.",
+        source: "spec (omit or empty string); src normalize_conversation_id",
+        modes: CHATS,
+        tested: "Three calls same user. Assert three distinct new ids, all listed by GET /conversations.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Run(blank_forms),
+        absent: always,
+    },
+    Rule {
+        id: "chat.conversation-id.distinct",
+        area: "chat",
+        level: Level::Must,
+        title: "Every new conversation gets its own id",
+        statement: "Ids of new conversations never repeat, within or across users, sequentially or in parallel.",
+        source: "spec; src uuid primary key",
+        modes: CHATS,
+        tested: "Collect ids of all first turns in the run; assert set size == count.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Run(distinct),
+        absent: always,
+    },
+    Rule {
+        id: "chat.conversation-id.stable",
+        area: "chat",
+        level: Level::Must,
+        title: "Continuation keeps the id",
+        statement: "When conversation_id C is sent, every event/body of the reply carries exactly C.",
+        source: "documentation (to July 2026); spec; src conversation reuse",
+        modes: CHATS,
+        tested: "Turn 2 with C; assert all conversation_id == C (case-normalised).",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(stable),
+        absent: always,
+    },
+    Rule {
+        id: "chat.conversation-id.persisted",
+        area: "chat",
+        level: Level::Must,
+        title: "The returned id is immediately usable",
+        statement: "As soon as the client has the id (first event in streaming mode), it is listed, readable and continuable by the same user.",
+        source: "src _init_generate_records commits before the worker starts; spec GET /conversations",
+        modes: CHATS,
+        tested: "On first SSE event: GET /conversations?user and GET /messages. Assert 200 and id present; after the end a second turn gives 200.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(persisted),
+        absent: always,
+    },
+    Rule {
+        id: "chat.conversation-id.unknown-404",
+        area: "chat",
+        level: Level::Must,
+        title: "Unknown conversation_id is 404",
+        statement: "A well-formed UUID that is no conversation of this app+user gives 404 `not_found`, both modes, and creates nothing.",
+        source: "spec 404 Conversation Not Exists; src ConversationService.get_conversation",
+        modes: CHATS,
+        tested: "Random v4 UUID. Assert 404 not_found JSON; GET /conversations unchanged.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Run(unknown_404),
+        absent: always,
+    },
+    Rule {
+        id: "chat.conversation-id.malformed-400",
+        area: "chat",
+        level: Level::Must,
+        title: "Malformed conversation_id is 400",
+        statement: "A non-UUID string gives 400 `invalid_param`.",
+        source: "src completion.py:normalize_conversation_id; spec (not listed for chat explicitly)",
+        modes: CHATS,
+        tested: "\"not-a-uuid\", \"123\", a UUID with one char missing. Assert 400 invalid_param.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Exchange(malformed_400),
+        absent: always,
+    },
+    Rule {
+        id: "chat.conversation-id.deleted-404",
+        area: "chat",
+        level: Level::Must,
+        title: "A deleted conversation cannot be continued",
+        statement: "After DELETE the id answers 404 everywhere and is gone from the list.",
+        source: "spec DELETE /conversations; src is_deleted filter",
+        modes: CHATS,
+        tested: "Create, DELETE (204/200), then chat, GET /messages, rename, variables with it. Assert 404 each; list lacks it.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Run(deleted_404),
+        absent: always,
+    },
+    Rule {
+        id: "chat.message-id.distinct",
+        area: "chat",
+        level: Level::Must,
+        title: "message_id and task_id are unique per request",
+        statement: "No two requests of a run share message_id, task_id or workflow_run_id.",
+        source: "spec",
+        modes: ANY,
+        tested: "Global set over the run.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Run(message_id_distinct),
+        absent: always,
+    },
+    Rule {
+        id: "chat.parity",
+        area: "chat",
+        level: Level::Should,
+        title: "Blocking and streaming chat agree",
+        statement: "With a deterministic app both modes store and return the same answer and the same metadata keys.",
+        source: "spec; src common pipeline",
+        modes: BLOCKING_CHATS,
+        tested: "Echo app, same query, two fresh conversations. Compare answers (trim) and GET /messages answers.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(parity),
+        absent: not_deterministic,
+    },
+];

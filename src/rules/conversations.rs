@@ -2,10 +2,11 @@
 
 use super::notes::Notes;
 use super::request::canonical_uuid;
+use super::rule::{CHATS, Judge, Load, Rule, always};
 use super::run::{List, Run, ids};
 use super::seen::Seen;
 use super::stream::clip;
-use crate::model::{App, AppMode, Endpoint};
+use crate::model::{App, AppMode, Endpoint, Level};
 use crate::schema::Document;
 use serde_json::Value;
 
@@ -19,7 +20,9 @@ fn list_shape(s: &Seen, n: &mut Notes) {
         n.fits(s, Document::Conversations, json);
         let items = json.get("data").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let odd = items.iter().find(|i| i.get("status").is_some_and(|v| v != "normal"));
-        n.expect(odd.is_none(), s, "status", "status `normal`", || odd.map(|o| o["status"].to_string()).unwrap_or_default());
+        n.expect(odd.is_none(), s, "status", "status `normal`", || {
+            odd.map(|o| o["status"].to_string()).unwrap_or_default()
+        });
     }
 }
 
@@ -33,20 +36,31 @@ fn list_complete(run: &Run, app: &App, n: &mut Notes) {
         if own().next().is_none() || busy {
             continue;
         }
-        let there = own().filter(|c| c.turns.first().is_some_and(|t| t.ended_us <= sent) && c.deleted_us.is_none_or(|at| at > ended));
+        let there = own().filter(|c| {
+            c.turns.first().is_some_and(|t| t.ended_us <= sent) && c.deleted_us.is_none_or(|at| at > ended)
+        });
         let shown = ids(list.items);
         for conversation in there {
             let listed = shown.contains(&conversation.id.as_str());
-            n.expect(listed, list.seen, "missing", format!("conversation {} in the list", conversation.id), || format!("{} conversations without it", shown.len()));
+            n.expect(listed, list.seen, "missing", format!("conversation {} in the list", conversation.id), || {
+                format!("{} conversations without it", shown.len())
+            });
         }
-        let surplus = shown.iter().find(|id| !own().any(|c| c.id == **id) || shown.iter().filter(|o| o == id).count() > 1);
-        n.expect(surplus.is_none(), list.seen, "surplus", "only the user's conversations, each once", || format!("also {}", surplus.unwrap_or(&"")));
+        let surplus =
+            shown.iter().find(|id| !own().any(|c| c.id == **id) || shown.iter().filter(|o| o == id).count() > 1);
+        n.expect(surplus.is_none(), list.seen, "surplus", "only the user's conversations, each once", || {
+            format!("also {}", surplus.unwrap_or(&""))
+        });
     }
 }
 
 /// Source: OpenAPI `GET /conversations`, `sort_by`.
 fn sort(s: &Seen, n: &mut Notes) {
-    if s.endpoint() != Endpoint::Conversations || !s.has_key() || !s.app.mode.is_some_and(AppMode::is_chat) || s.sent.user.is_none() {
+    if s.endpoint() != Endpoint::Conversations
+        || !s.has_key()
+        || !s.app.mode.is_some_and(AppMode::is_chat)
+        || s.sent.user.is_none()
+    {
         return;
     }
     let key = s.route.param("sort_by").unwrap_or("-updated_at");
@@ -55,7 +69,10 @@ fn sort(s: &Seen, n: &mut Notes) {
         n.expect(s.is(400), s, "unknown-key", "status 400 for an unknown sort_by", || s.outcome_text());
         return;
     }
-    let Some(items) = s.json.as_ref().filter(|_| s.is(200)).and_then(|j| j.get("data")).and_then(Value::as_array) else { return };
+    let Some(items) = s.json.as_ref().filter(|_| s.is(200)).and_then(|j| j.get("data")).and_then(Value::as_array)
+    else {
+        return;
+    };
     if items.len() >= 2 {
         let values: Vec<i64> = items.iter().map(|i| number(i, field)).collect();
         let sorted = values.windows(2).all(|w| if key.starts_with('-') { w[0] >= w[1] } else { w[0] <= w[1] });
@@ -66,15 +83,23 @@ fn sort(s: &Seen, n: &mut Notes) {
 /// Source: OpenAPI `Conversation.updated_at`.
 fn updated_at(run: &Run, app: &App, n: &mut Notes) {
     for conversation in run.conversations_of(app) {
-        let reads: Vec<_> = run.lists(app).filter(|l| l.user == conversation.user).filter_map(|l| l.item(&conversation.id).map(|i| (l.seen, i))).collect();
+        let reads: Vec<_> = run
+            .lists(app)
+            .filter(|l| l.user == conversation.user)
+            .filter_map(|l| l.item(&conversation.id).map(|i| (l.seen, i)))
+            .collect();
         for (read, item) in &reads {
             let (created, updated) = (number(item, "created_at"), number(item, "updated_at"));
-            n.expect(updated >= created, read, "before-creation", "updated_at not before created_at", || format!("{updated} < {created}"));
+            n.expect(updated >= created, read, "before-creation", "updated_at not before created_at", || {
+                format!("{updated} < {created}")
+            });
         }
         for pair in reads.windows(2) {
             let ((before, was), (after, is)) = (pair[0], pair[1]);
             let constant = number(was, "created_at") == number(is, "created_at");
-            n.expect(constant, after, "created-at", "created_at constant", || format!("{} then {}", number(was, "created_at"), number(is, "created_at")));
+            n.expect(constant, after, "created-at", "created_at constant", || {
+                format!("{} then {}", number(was, "created_at"), number(is, "created_at"))
+            });
             let touched_us = number(was, "updated_at").max(0) as f64;
             let changed = conversation.turns.iter().any(|t| {
                 let inside = t.sent_us >= before.exchange.ended_us() && t.ended_us <= after.exchange.timing.sent_us;
@@ -82,7 +107,9 @@ fn updated_at(run: &Run, app: &App, n: &mut Notes) {
             });
             if changed {
                 let grew = number(is, "updated_at") > number(was, "updated_at");
-                n.expect(grew, after, "turn", "updated_at to grow with a turn", || format!("{} then {}", number(was, "updated_at"), number(is, "updated_at")));
+                n.expect(grew, after, "turn", "updated_at to grow with a turn", || {
+                    format!("{} then {}", number(was, "updated_at"), number(is, "updated_at"))
+                });
             }
         }
     }
@@ -96,9 +123,13 @@ fn walks<'r, 't>(run: &'r Run<'t>, app: &'r App) -> Vec<Vec<List<'r, 't>>> {
             continue;
         }
         let cursor = page.seen.route.param("last_id").unwrap_or("");
-        let same = |a: &Seen, b: &Seen| a.route.param("limit") == b.route.param("limit") && a.route.param("sort_by") == b.route.param("sort_by");
+        let same = |a: &Seen, b: &Seen| {
+            a.route.param("limit") == b.route.param("limit") && a.route.param("sort_by") == b.route.param("sort_by")
+        };
         let follows = |w: &Vec<List>| {
-            w.last().is_some_and(|l| l.has_more && l.user == page.user && ids(l.items).last() == Some(&cursor) && same(l.seen, page.seen))
+            w.last().is_some_and(|l| {
+                l.has_more && l.user == page.user && ids(l.items).last() == Some(&cursor) && same(l.seen, page.seen)
+            })
         };
         if let Some(walk) = walks.iter_mut().find(|w| follows(w)) {
             walk.push(page);
@@ -109,7 +140,10 @@ fn walks<'r, 't>(run: &'r Run<'t>, app: &'r App) -> Vec<Vec<List<'r, 't>>> {
 
 /// Source: OpenAPI `GET /conversations`, `last_id`, `has_more`.
 fn pagination(run: &Run, app: &App, n: &mut Notes) {
-    for s in run.calls(app, Endpoint::Conversations).filter(|s| s.has_key() && s.sent.user.is_some() && app.mode.is_some_and(AppMode::is_chat)) {
+    for s in run
+        .calls(app, Endpoint::Conversations)
+        .filter(|s| s.has_key() && s.sent.user.is_some() && app.mode.is_some_and(AppMode::is_chat))
+    {
         match s.route.param("last_id").filter(|id| !id.is_empty()) {
             Some(id) if canonical_uuid(id).is_none() => {
                 n.expect(s.is(400), s, "malformed", "status 400 for a malformed last_id", || s.outcome_text());
@@ -120,7 +154,10 @@ fn pagination(run: &Run, app: &App, n: &mut Notes) {
             _ => {}
         }
     }
-    for walk in walks(run, app).iter().filter(|w| run.transcript.complete && w.iter().any(|l| l.seen.route.param("limit").is_some())) {
+    for walk in walks(run, app)
+        .iter()
+        .filter(|w| run.transcript.complete && w.iter().any(|l| l.seen.route.param("limit").is_some()))
+    {
         judge_walk(run, app, walk, n);
     }
 }
@@ -136,15 +173,25 @@ fn judge_walk(run: &Run, app: &App, walk: &[List], n: &mut Notes) {
     if !quiet {
         return;
     }
-    let known = own().filter(|c| c.turns.first().is_some_and(|t| t.ended_us <= from) && c.deleted_us.is_none_or(|at| at > to)).count();
+    let known = own()
+        .filter(|c| c.turns.first().is_some_and(|t| t.ended_us <= from) && c.deleted_us.is_none_or(|at| at > to))
+        .count();
     let mut shown: Vec<&str> = Vec::new();
     for page in walk {
         shown.extend(ids(page.items));
         let remaining = known.saturating_sub(shown.len()) > 0;
-        n.expect(page.has_more == remaining, page.seen, "has-more", format!("has_more {remaining} ({} of {known} shown)", shown.len()), || format!("has_more {}", page.has_more));
+        n.expect(
+            page.has_more == remaining,
+            page.seen,
+            "has-more",
+            format!("has_more {remaining} ({} of {known} shown)", shown.len()),
+            || format!("has_more {}", page.has_more),
+        );
     }
     let repeated = shown.iter().find(|id| shown.iter().filter(|o| o == id).count() > 1);
-    n.expect(repeated.is_none(), last.seen, "repeated", "each conversation once", || format!("{} twice", repeated.unwrap_or(&"")));
+    n.expect(repeated.is_none(), last.seen, "repeated", "each conversation once", || {
+        format!("{} twice", repeated.unwrap_or(&""))
+    });
 }
 
 fn renames<'r, 't>(run: &'r Run<'t>, app: &'r App, auto: bool) -> impl Iterator<Item = &'r Seen<'t>> {
@@ -154,7 +201,8 @@ fn renames<'r, 't>(run: &'r Run<'t>, app: &'r App, auto: bool) -> impl Iterator<
 
 fn own_living(run: &Run, s: &Seen) -> bool {
     let id = s.route.ids.first().and_then(|id| canonical_uuid(id));
-    id.and_then(|id| run.conversation(s.app, &id)).is_some_and(|c| s.sent.user.as_deref() == Some(&c.user) && c.alive_during(s))
+    id.and_then(|id| run.conversation(s.app, &id))
+        .is_some_and(|c| s.sent.user.as_deref() == Some(&c.user) && c.alive_during(s))
 }
 
 /// Source: OpenAPI `POST /conversations/{id}/name`.
@@ -174,15 +222,22 @@ fn rename(run: &Run, app: &App, n: &mut Notes) {
         };
         if n.expect(s.is(200), s, "status", "status 200", || s.outcome_text()) {
             let shown = s.text("name").unwrap_or("");
-            n.expect(shown.trim() == name.trim(), s, "name", format!("name `{}`", clip(name)), || format!("name `{}`", clip(shown)));
+            n.expect(shown.trim() == name.trim(), s, "name", format!("name `{}`", clip(name)), || {
+                format!("name `{}`", clip(shown))
+            });
             let id = s.route.ids.first().map(String::as_str).unwrap_or("");
-            let next_rename = renames(run, app, false).chain(renames(run, app, true)).filter(|o| o.route.ids == s.route.ids && o.succeeded());
-            let until = next_rename.map(|o| o.exchange.timing.sent_us).filter(|at| *at > s.exchange.timing.sent_us).min();
+            let next_rename = renames(run, app, false)
+                .chain(renames(run, app, true))
+                .filter(|o| o.route.ids == s.route.ids && o.succeeded());
+            let until =
+                next_rename.map(|o| o.exchange.timing.sent_us).filter(|at| *at > s.exchange.timing.sent_us).min();
             let later = run.lists(app).filter(|l| l.seen.exchange.timing.sent_us >= s.exchange.ended_us());
             let later = later.filter(|l| until.is_none_or(|at| l.seen.exchange.ended_us() <= at));
             for (list, item) in later.filter_map(|l| l.item(id).map(|i| (l.seen, i))).take(1) {
                 let listed = item.get("name").and_then(Value::as_str).unwrap_or("");
-                n.expect(listed.trim() == name.trim(), list, "listed", format!("name `{}`", clip(name)), || format!("name `{}`", clip(listed)));
+                n.expect(listed.trim() == name.trim(), list, "listed", format!("name `{}`", clip(name)), || {
+                    format!("name `{}`", clip(listed))
+                });
             }
         }
     }
@@ -195,7 +250,9 @@ fn rename_auto(run: &Run, app: &App, n: &mut Notes) {
             let shown = s.text("name").unwrap_or("");
             n.expect(!shown.trim().is_empty(), s, "empty", "a non-empty name", || "an empty name".to_owned());
             if let Some(given) = s.sent.member("name").and_then(Value::as_str).filter(|g| !g.is_empty()) {
-                n.expect(shown != given, s, "given-name", "a generated name", || format!("the given name `{}`", clip(given)));
+                n.expect(shown != given, s, "given-name", "a generated name", || {
+                    format!("the given name `{}`", clip(given))
+                });
             }
         }
     }
@@ -203,7 +260,8 @@ fn rename_auto(run: &Run, app: &App, n: &mut Notes) {
 
 /// Source: OpenAPI `DELETE /conversations/{id}`; langgenius/dify issues 5400, 6907, 9680.
 fn delete(run: &Run, app: &App, n: &mut Notes) {
-    let calls: Vec<&Seen> = run.calls(app, Endpoint::ConversationDelete).filter(|s| s.has_key() && s.sent.body.is_some()).collect();
+    let calls: Vec<&Seen> =
+        run.calls(app, Endpoint::ConversationDelete).filter(|s| s.has_key() && s.sent.body.is_some()).collect();
     for s in calls.iter().copied().filter(|s| s.exchange.reply.is_some()) {
         let Some(id) = s.route.ids.first().and_then(|id| canonical_uuid(id)) else { continue };
         let Some(conversation) = run.conversation(app, &id) else {
@@ -224,11 +282,130 @@ fn delete(run: &Run, app: &App, n: &mut Notes) {
         let clean = s.is(204) && empty;
         n.expect(clean, s, "success-status", "status 204 without a body", || s.outcome_text());
         let reads = run.calls(app, Endpoint::Messages).filter(|r| {
-            let own = r.sent.user.as_deref() == Some(&conversation.user) && r.route.param("conversation_id") == Some(&id);
+            let own =
+                r.sent.user.as_deref() == Some(&conversation.user) && r.route.param("conversation_id") == Some(&id);
             own && s.succeeded() && r.exchange.timing.sent_us >= s.exchange.ended_us()
         });
         for read in reads.take(1) {
-            n.expect(read.is(404), read, "still-there", "status 404 for the history of a deleted conversation", || read.outcome_text());
+            n.expect(read.is(404), read, "still-there", "status 404 for the history of a deleted conversation", || {
+                read.outcome_text()
+            });
         }
     }
 }
+
+/// The rows of this area.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "conversations.list.shape",
+        area: "conversations",
+        level: Level::Must,
+        title: "Conversation list shape",
+        statement: "{limit, has_more, data[]} with id, name, inputs, status \"normal\", introduction, created_at, updated_at.",
+        source: "spec ConversationsListResponse; src SimpleConversation",
+        modes: CHATS,
+        tested: "Type check.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(list_shape),
+        absent: always,
+    },
+    Rule {
+        id: "conversations.list.complete",
+        area: "conversations",
+        level: Level::Must,
+        title: "The list holds exactly the user's live conversations",
+        statement: "For a fresh user, after k new chats and d deletes the walked list is exactly the k-d ids.",
+        source: "spec; guide end-user-identity.mdx",
+        modes: CHATS,
+        tested: "k=5,d=1; limit 100.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(list_complete),
+        absent: always,
+    },
+    Rule {
+        id: "conversations.sort",
+        area: "conversations",
+        level: Level::Must,
+        title: "sort_by orders the list",
+        statement: "created_at, -created_at, updated_at, -updated_at order accordingly; default -updated_at; other values 400.",
+        source: "spec sort_by; src _get_sort_params",
+        modes: CHATS,
+        tested: "3 spaced conversations, new turn on the first: default order puts it first; created_at ascending; sort_by=name -> 400.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Exchange(sort),
+        absent: always,
+    },
+    Rule {
+        id: "conversations.updated-at",
+        area: "conversations",
+        level: Level::Should,
+        title: "A turn and a rename advance updated_at",
+        statement: "updated_at strictly grows with each spaced turn or rename and is >= created_at; created_at is constant.",
+        source: "src conversation.updated_at = now",
+        modes: CHATS,
+        tested: "Spaced turns; compare.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(updated_at),
+        absent: always,
+    },
+    Rule {
+        id: "conversations.pagination",
+        area: "conversations",
+        level: Level::Must,
+        title: "last_id walk partitions the list",
+        statement: "Cursor walk returns each conversation once; has_more exact for each sort; unknown last_id 404; malformed 400.",
+        source: "spec last_id; src pagination_by_last_id",
+        modes: CHATS,
+        tested: "5 spaced conversations, limit 2, all four sorts; random UUID -> 404; \"x\" -> 400.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Run(pagination),
+        absent: always,
+    },
+    Rule {
+        id: "conversations.rename",
+        area: "conversations",
+        level: Level::Must,
+        title: "Rename sets and returns the name",
+        statement: "200 with the conversation item carrying the new name; the list shows it; name missing/blank with auto_generate false: 400.",
+        source: "spec ConversationRenameRequest; src ConversationRenamePayload",
+        modes: CHATS,
+        tested: "Rename to nonce; list; blank -> 400.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Run(rename),
+        absent: always,
+    },
+    Rule {
+        id: "conversations.rename.auto",
+        area: "conversations",
+        level: Level::Should,
+        title: "auto_generate ignores the given name",
+        statement: "auto_generate true returns 200 with a non-empty name and other fields unchanged, even if the naming model fails.",
+        source: "spec auto_generate; src suppress(Exception)",
+        modes: CHATS,
+        tested: "auto_generate:true,name:\"ZZ\" -> name non-empty.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Run(rename_auto),
+        absent: always,
+    },
+    Rule {
+        id: "conversations.delete",
+        area: "conversations",
+        level: Level::Must,
+        title: "Delete is final, scoped and 204",
+        statement: "204 with no body; a second delete is 404; messages unreadable.",
+        source: "spec 204/404; src",
+        modes: CHATS,
+        tested: "Delete; assert 204 and empty body; again -> 404; GET /messages -> 404.",
+        versions: Some("204 documented since 2025"),
+        load: Load::No,
+        judge: Judge::Run(delete),
+        absent: always,
+    },
+];

@@ -8,8 +8,19 @@ use super::stream::Stream;
 const CONTENT: &[&str] = &["message", "message_file", "message_replace", "tts_message"];
 const AGENT_CONTENT: &[&str] = &["agent_message", "agent_thought"];
 const WORKFLOW: &[&str] = &[
-    "workflow_started", "workflow_finished", "workflow_paused", "node_started", "node_finished", "node_retry",
-    "iteration_started", "iteration_next", "iteration_completed", "loop_started", "loop_next", "loop_completed", "text_chunk",
+    "workflow_started",
+    "workflow_finished",
+    "workflow_paused",
+    "node_started",
+    "node_finished",
+    "node_retry",
+    "iteration_started",
+    "iteration_next",
+    "iteration_completed",
+    "loop_started",
+    "loop_next",
+    "loop_completed",
+    "text_chunk",
 ];
 
 /// Judges a completion or chat stream that was read to its end.
@@ -36,10 +47,14 @@ pub(super) fn judge_message_stream(s: &Seen, stream: &Stream, n: &mut Notes) {
             None => None, // an event this version does not know is legal: forward compatibility
         };
         if let Some(expected) = problem {
-            n.expect(false, s, "order", expected, || format!("event {} is `{name}` (stream: {})", event.frame, stream.outline()));
+            n.expect(false, s, "order", expected, || {
+                format!("event {} is `{name}` (stream: {})", event.frame, stream.outline())
+            });
             n.at_frame(event.frame);
             return;
         }
     }
-    n.expect(closed.is_some(), s, "close", "message_end or error at the end", || format!("the stream ended after: {}", stream.outline()));
+    n.expect(closed.is_some(), s, "close", "message_end or error at the end", || {
+        format!("the stream ended after: {}", stream.outline())
+    });
 }

@@ -7,10 +7,11 @@
 
 use super::notes::Notes;
 use super::request::{Asked, Defect};
+use super::rule::{CHATS, Judge, Load, Rule};
 use super::run::{Conversation, Run, Turn};
 use super::seen::Seen;
 use super::stream::clip;
-use crate::model::{App, Endpoint};
+use crate::model::{App, Endpoint, Level};
 use crate::profile::InputsPolicy;
 use serde_json::{Map, Value};
 
@@ -65,7 +66,12 @@ fn stored_evidence<'r, 't>(
         Some(text) if text == was => Some(InputsPolicy::Ignored),
         _ => None,
     };
-    let saw = format!("stored inputs with `{variable}` = {} (first turn `{}`, this turn `{}`)", clip(&stored.to_string()), clip(was), clip(is));
+    let saw = format!(
+        "stored inputs with `{variable}` = {} (first turn `{}`, this turn `{}`)",
+        clip(&stored.to_string()),
+        clip(was),
+        clip(is)
+    );
     Some(Evidence { oracle: "stored", policy, turn: run.at(turn), shown_by: read, saw })
 }
 
@@ -79,7 +85,12 @@ fn echo_evidence<'r, 't>(run: &'r Run<'t>, app: &'r App, first: &'r Turn, turn: 
         (false, true) => InputsPolicy::Ignored,
         _ => return None,
     };
-    let saw = format!("a prompt that starts `{}` (`{variable}`: first turn `{}`, this turn `{}`)", clip(head), clip(was), clip(is));
+    let saw = format!(
+        "a prompt that starts `{}` (`{variable}`: first turn `{}`, this turn `{}`)",
+        clip(head),
+        clip(was),
+        clip(is)
+    );
     Some(Evidence { oracle: "echo", policy: Some(policy), turn: seen, shown_by: seen, saw })
 }
 
@@ -135,7 +146,13 @@ fn consistent_policy(run: &Run, app: &App, n: &mut Notes) {
     let Some((first, reference)) = all.iter().find_map(|e| e.policy.map(|p| (p, e))) else { return };
     for e in &all {
         let holds = e.policy.is_none_or(|p| p == first);
-        n.expect(holds, e.turn, "mixed", format!("{first:?} as in exchange {}", reference.turn.exchange.id).to_lowercase(), || e.saw.clone());
+        n.expect(
+            holds,
+            e.turn,
+            "mixed",
+            format!("{first:?} as in exchange {}", reference.turn.exchange.id).to_lowercase(),
+            || e.saw.clone(),
+        );
         if !holds {
             n.with(reference.turn);
         }
@@ -155,7 +172,9 @@ fn first_turn_stored(run: &Run, app: &App, n: &mut Notes) {
         if !later {
             for (variable, sent) in declared(app, first) {
                 let stored = item.get("inputs").and_then(|i| i.get(variable));
-                n.expect(stored == Some(sent), list, "stored", format!("inputs with `{variable}` = {sent}"), || format!("{:?}", stored));
+                n.expect(stored == Some(sent), list, "stored", format!("inputs with `{variable}` = {sent}"), || {
+                    format!("{:?}", stored)
+                });
             }
         }
     });
@@ -167,7 +186,9 @@ fn conversation_frozen(run: &Run, app: &App, n: &mut Notes) {
         if later {
             for (variable, sent) in declared(app, first) {
                 let Some(stored) = item.get("inputs").and_then(|i| i.get(variable)) else { continue };
-                n.expect(stored == sent, list, "changed", format!("the first turn's `{variable}` = {sent}"), || stored.to_string());
+                n.expect(stored == sent, list, "changed", format!("the first turn's `{variable}` = {sent}"), || {
+                    stored.to_string()
+                });
             }
         }
     });
@@ -198,3 +219,77 @@ fn no_text_input_or_documented(run: &Run, app: &App) -> Option<String> {
     }
     no_text_input(run, app)
 }
+
+/// The rows of this area.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "chat.inputs.first-turn-stored",
+        area: "chat",
+        level: Level::Must,
+        title: "First-turn inputs are stored on the conversation",
+        statement: "GET /conversations returns the inputs given on the first turn (declared variables only).",
+        source: "spec ConversationListItem.inputs; src Conversation.inputs",
+        modes: CHATS,
+        tested: "First turn inputs {v:N1}. Assert list item inputs[v]==N1.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(first_turn_stored),
+        absent: no_text_input,
+    },
+    Rule {
+        id: "chat.inputs.conversation-frozen",
+        area: "chat",
+        level: Level::Must,
+        title: "Conversation-level inputs never change after turn 1",
+        statement: "Whatever inputs later turns send, the conversation's own inputs stay those of the first turn. Holds in the sources examined (0.6-era excerpt and 1.12.1, on both sides of PR #7955), therefore the portable half of the input rule.",
+        source: "src _init_generate_records (Conversation.inputs only set on creation)",
+        modes: CHATS,
+        tested: "Turn 1 {v:N1}, turn 2 same C {v:N2}. GET /conversations: inputs[v]==N1.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(conversation_frozen),
+        absent: no_text_input,
+    },
+    Rule {
+        id: "chat.inputs.ignored-on-continuation",
+        area: "chat",
+        level: Level::Must,
+        title: "New inputs on an existing conversation are ignored",
+        statement: "When a conversation_id is passed, new `inputs` have no effect and only `query` is processed; the message of turn 2 is stored with the first turn's inputs.",
+        source: "documentation (to July 2026); olddoc developing-with-apis.mdx \"Key considerations\" (present until docs commit 7ccb166c, 2026-07-09); src <=0.15.x chat/app_generator.py `inputs=conversation.inputs if conversation else ...`",
+        modes: CHATS,
+        tested: "Turn 1 {v:N1}; turn 2 C {v:N2}. Oracle A: GET /messages item2.inputs[v]==N1. Oracle B (chatflow): workflow_started.data.inputs[v]==N1. Oracle C (echo app): answer 2 shows N1. Pick expectation from profile inputs_on_continuation = ignored | applied | either.",
+        versions: Some("ignored: <=0.15.x; applied: >=1.0.0 (PR #7955; issues #7952 #13588 #20051)"),
+        load: Load::Sampled,
+        judge: Judge::Run(ignored_on_continuation),
+        absent: no_text_input,
+    },
+    Rule {
+        id: "chat.inputs.applied-on-continuation",
+        area: "chat",
+        level: Level::Should,
+        title: "(>=1.0 profile) New inputs are used and stored per message",
+        statement: "On Dify >=1.0 each turn is run with its own inputs: message n stores the inputs of request n, and required variables are validated again on every turn.",
+        source: "src 1.12.1 chat/app_generator.py:_prepare_user_inputs on every call; issue #20051",
+        modes: CHATS,
+        tested: "Same two turns; item2.inputs[v]==N2. Turn 3 without required v: 400 invalid_param.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(applied_on_continuation),
+        absent: no_text_input_or_documented,
+    },
+    Rule {
+        id: "chat.inputs.consistent-policy",
+        area: "chat",
+        level: Level::Should,
+        title: "One input policy per server",
+        statement: "Whichever policy a server follows, it follows it for every conversation, app mode, response mode and under load.",
+        source: "derived from the two rules above",
+        modes: CHATS,
+        tested: "Classify each sampled turn 2 as ignored/applied; assert a single class per app over the run.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(consistent_policy),
+        absent: no_text_input,
+    },
+];

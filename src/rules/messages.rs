@@ -2,10 +2,11 @@
 
 use super::notes::Notes;
 use super::request::{canonical_uuid, is_uuid};
+use super::rule::{CHATS, Judge, Load, Rule, always};
 use super::run::{Conversation, History, Run, ids};
 use super::seen::Seen;
 use super::stream::clip;
-use crate::model::{App, AppMode, Endpoint};
+use crate::model::{App, AppMode, Endpoint, Level};
 use crate::schema::Document;
 use serde_json::Value;
 
@@ -26,7 +27,8 @@ fn shape(s: &Seen, n: &mut Notes) {
         n.expect(items.len() <= most, s, "limit", format!("at most {most} items"), || items.len().to_string());
     }
     let asked = s.route.param("conversation_id").and_then(canonical_uuid);
-    let other = items.iter().find(|i| i.get("conversation_id").and_then(Value::as_str).and_then(canonical_uuid) != asked);
+    let other =
+        items.iter().find(|i| i.get("conversation_id").and_then(Value::as_str).and_then(canonical_uuid) != asked);
     n.expect(asked.is_none() || other.is_none(), s, "conversation", "items of the asked conversation", || {
         other.and_then(|o| o.get("conversation_id")).map(Value::to_string).unwrap_or_default()
     });
@@ -53,13 +55,20 @@ fn order(run: &Run, app: &App, n: &mut Notes) {
                 });
             }
             let turns: Vec<&str> = conversation.turns_before(read.seen).map(|t| t.message_id.as_str()).collect();
-            if read.from_newest && read.has_more && spaced(conversation) && turns.len() > read.items.len() && !conversation.busy_during(read.seen) {
+            if read.from_newest
+                && read.has_more
+                && spaced(conversation)
+                && turns.len() > read.items.len()
+                && !conversation.busy_during(read.seen)
+            {
                 let newest = &turns[turns.len() - read.items.len()..];
                 let mut shown = ids(read.items);
                 shown.sort_unstable();
                 let mut wanted = newest.to_vec();
                 wanted.sort_unstable();
-                n.expect(shown == wanted, read.seen, "newest-page", "the newest messages on the first page", || format!("{shown:?}"));
+                n.expect(shown == wanted, read.seen, "newest-page", "the newest messages on the first page", || {
+                    format!("{shown:?}")
+                });
             }
         }
     }
@@ -75,7 +84,9 @@ fn walks<'r, 't>(run: &'r Run<'t>, app: &'r App, conversation: &'r Conversation)
         }
         let cursor = page.seen.route.param("first_id").unwrap_or("");
         let follows = |w: &Vec<History>| {
-            w.last().is_some_and(|last| last.has_more && oldest(last.items) == Some(cursor) && limit(last.seen) == limit(page.seen))
+            w.last().is_some_and(|last| {
+                last.has_more && oldest(last.items) == Some(cursor) && limit(last.seen) == limit(page.seen)
+            })
         };
         if let Some(walk) = walks.iter_mut().find(|w| follows(w)) {
             walk.push(page);
@@ -96,7 +107,9 @@ fn pagination_partition(run: &Run, app: &App, n: &mut Notes) {
             let Some(last) = walk.last() else { continue };
             let shown: Vec<&str> = walk.iter().flat_map(|p| ids(p.items)).collect();
             let repeated = shown.iter().find(|id| shown.iter().filter(|o| o == id).count() > 1);
-            n.expect(repeated.is_none(), last.seen, "repeated", "each message once", || format!("{} twice", repeated.unwrap_or(&"")));
+            n.expect(repeated.is_none(), last.seen, "repeated", "each message once", || {
+                format!("{} twice", repeated.unwrap_or(&""))
+            });
             if last.has_more {
                 continue;
             }
@@ -114,14 +127,24 @@ fn has_more(run: &Run, app: &App, n: &mut Notes) {
         for read in run.histories(app, conversation).filter(|h| h.from_newest && !conversation.busy_during(h.seen)) {
             let Some(most) = limit(read.seen) else { continue };
             if read.has_more {
-                n.expect(read.items.len() == most, read.seen, "short-page", format!("a full page of {most} while has_more is true"), || read.items.len().to_string());
+                n.expect(
+                    read.items.len() == most,
+                    read.seen,
+                    "short-page",
+                    format!("a full page of {most} while has_more is true"),
+                    || read.items.len().to_string(),
+                );
             }
             let known = conversation.turns_before(read.seen).count();
             if run.transcript.complete {
                 let expected = known > most;
-                n.expect(read.has_more == expected, read.seen, "has-more", format!("has_more {expected} ({known} messages, limit {most})"), || {
-                    format!("has_more {} with {} items", read.has_more, read.items.len())
-                });
+                n.expect(
+                    read.has_more == expected,
+                    read.seen,
+                    "has-more",
+                    format!("has_more {expected} ({known} messages, limit {most})"),
+                    || format!("has_more {} with {} items", read.has_more, read.items.len()),
+                );
             }
         }
     }
@@ -129,7 +152,10 @@ fn has_more(run: &Run, app: &App, n: &mut Notes) {
 
 /// Source: OpenAPI `GET /messages` 400 and 404.
 fn conversation_id_required(run: &Run, app: &App, n: &mut Notes) {
-    for s in run.calls(app, Endpoint::Messages).filter(|s| s.has_key() && s.sent.user.is_some() && app.mode.is_some_and(AppMode::is_chat)) {
+    for s in run
+        .calls(app, Endpoint::Messages)
+        .filter(|s| s.has_key() && s.sent.user.is_some() && app.mode.is_some_and(AppMode::is_chat))
+    {
         if s.exchange.reply.is_none() || s.route.param("limit").is_some_and(|l| !matches!(l.parse(), Ok(1..=100))) {
             continue;
         }
@@ -164,11 +190,15 @@ fn answer_matches(run: &Run, app: &App, n: &mut Notes) {
         for turn in conversation.turns.iter().filter(|t| t.completed) {
             let s = run.at(turn);
             let replaced = s.stream.as_ref().is_some_and(|st| st.find("message_replace").is_some());
-            let Some(answer) = s.answer().filter(|a| !a.contains("{{") && !replaced && !s.truncated()) else { continue };
+            let Some(answer) = s.answer().filter(|a| !a.contains("{{") && !replaced && !s.truncated()) else {
+                continue;
+            };
             for (read, item) in run.stored(app, conversation, turn).into_iter().take(1) {
                 let stored = item.get("answer").and_then(Value::as_str).unwrap_or("");
                 let same = mask_files(stored) == mask_files(&answer);
-                n.expect(same, read, "stored", format!("the answer as delivered: {}", clip(&answer)), || format!("stored: {}", clip(stored)));
+                n.expect(same, read, "stored", format!("the answer as delivered: {}", clip(&answer)), || {
+                    format!("stored: {}", clip(stored))
+                });
                 if !same {
                     n.with(s);
                 }
@@ -191,3 +221,91 @@ fn mask_files(text: &str) -> String {
     out.push_str(rest);
     out
 }
+
+/// The rows of this area.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "messages.shape",
+        area: "messages",
+        level: Level::Must,
+        title: "History page shape",
+        statement: "{limit, has_more, data[]} with items holding id, conversation_id, inputs object, query, answer, status, created_at, feedback, message_files[], agent_thoughts[], retriever_resources[].",
+        source: "spec ConversationHistoryResponse/ConversationMessageItem; src fields/message_fields.py",
+        modes: CHATS,
+        tested: "Type check of every page; data.length<=limit; item.conversation_id==C.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(shape),
+        absent: always,
+    },
+    Rule {
+        id: "messages.order",
+        area: "messages",
+        level: Level::Should,
+        title: "Pages go back in time, items ascend inside a page",
+        statement: "The first page holds the latest messages; items inside a page are in ascending created_at (as the server really does).",
+        source: "src message_service.py:pagination_by_first_id (order=\"asc\"); issues #802 #15188",
+        modes: CHATS,
+        tested: "5 spaced turns, limit 2: page 1 == turns 4,5 in that order.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Run(order),
+        absent: always,
+    },
+    Rule {
+        id: "messages.pagination.partition",
+        area: "messages",
+        level: Level::Must,
+        title: "first_id walk visits each message once",
+        statement: "Walking with first_id = oldest id of the page yields all messages, no repeats, no gaps, until has_more is false.",
+        source: "spec first_id; src",
+        modes: CHATS,
+        tested: "n=7 spaced turns, limit 3; union == all ids; has_more == (remaining>0) on every page.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Run(pagination_partition),
+        absent: always,
+    },
+    Rule {
+        id: "messages.has-more",
+        area: "messages",
+        level: Level::Must,
+        title: "has_more is exact",
+        statement: "has_more is true iff older messages exist beyond the page; data.length==limit when true.",
+        source: "spec has_more; src fetch limit+1",
+        modes: CHATS,
+        tested: "limit = n-1, n, n+1.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(has_more),
+        absent: always,
+    },
+    Rule {
+        id: "messages.conversation-id.required",
+        area: "messages",
+        level: Level::Must,
+        title: "conversation_id is required and checked",
+        statement: "Missing: 400; unknown UUID or foreign: 404; unknown first_id: 404.",
+        source: "spec 400/404; src MessageListQuery",
+        modes: CHATS,
+        tested: "Four calls; assert statuses.",
+        versions: None,
+        load: Load::No,
+        judge: Judge::Run(conversation_id_required),
+        absent: always,
+    },
+    Rule {
+        id: "messages.answer.matches",
+        area: "messages",
+        level: Level::Must,
+        title: "Stored answer equals the delivered answer",
+        statement: "Blocking answer (or effective streamed text) equals item.answer for that message_id.",
+        source: "spec; guide streaming.mdx (history shows what was saved)",
+        modes: CHATS,
+        tested: "Compare after trim and /files/ URL masking.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(answer_matches),
+        absent: always,
+    },
+];

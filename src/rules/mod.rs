@@ -1,14 +1,56 @@
 //! The catalogue: one row and one judge per rule, grouped by area of the API. Pure functions over recordings.
 
+mod grammar;
 mod notes;
+mod parity;
 mod request;
 mod rule;
 mod run;
 mod seen;
 mod stream;
 
+mod app_info;
 mod authentication;
+mod completion;
+mod concurrency;
+mod continuity;
+mod conversation_id;
+mod conversations;
+mod errors;
+mod inputs;
+mod messages;
+mod requests;
+mod sse_framing;
+mod time;
+mod usage;
 
 pub mod judge;
 
 pub use rule::{Judge, Load, Rule};
+
+const AREAS: &[&[Rule]] = &[
+    authentication::RULES,
+    requests::RULES,
+    completion::RULES,
+    conversation_id::RULES,
+    inputs::RULES,
+    continuity::RULES,
+    sse_framing::RULES,
+    errors::RULES,
+    messages::RULES,
+    conversations::RULES,
+    app_info::RULES,
+    concurrency::RULES,
+    usage::RULES,
+    time::RULES,
+];
+
+/// Every rule, in the order of reports.
+pub fn catalogue() -> impl Iterator<Item = &'static Rule> {
+    AREAS.iter().flat_map(|area| area.iter())
+}
+
+/// The rule with this id.
+pub fn find(id: &str) -> Option<&'static Rule> {
+    catalogue().find(|rule| rule.id == id)
+}

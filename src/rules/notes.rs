@@ -1,6 +1,9 @@
 //! What a judge function writes down: how often it looked, and what it found.
 
 use super::seen::Seen;
+use super::stream::Stream;
+use crate::schema::{self, Document};
+use serde_json::Value;
 
 /// A violation before profile and level are applied.
 #[derive(Clone, Debug)]
@@ -91,8 +94,34 @@ impl Notes {
         })
     }
 
+    /// A JSON document must fit its schema. Usage has rules of its own and is left out.
+    pub fn fits(&mut self, at: &Seen, document: Document, value: &Value) {
+        let violations = schema::check(document, value);
+        let bad = violations.iter().find(|v| !v.path.starts_with("/metadata/usage"));
+        self.expect(bad.is_none(), at, "schema", format!("a document that fits schemas/{}", document.file()), || {
+            bad.map(|v| format!("{}: {}", if v.path.is_empty() { "/" } else { &v.path }, v.message)).unwrap_or_default()
+        });
+    }
+
+    /// All events of a stream that have a member must agree on its value, and some event must have it where the answer is a
+    /// generation's.
+    pub fn one_value(&mut self, at: &Seen, stream: &Stream, member: &'static str) {
+        let values = stream.distinct(member);
+        if values.is_empty() {
+            return;
+        }
+        let one = values.len() == 1;
+        self.expect(one, at, member, format!("one {member} over the stream"), || {
+            format!("{} values: {} and {}", values.len(), values[0].0, values[1].0)
+        });
+        if !one {
+            self.at_frame(values[1].1);
+        }
+    }
+
     fn add(&mut self, at: &Seen, check: &'static str, expected: String, actual: String, advisory: bool) {
-        let message = format!("{} {}: {actual}, expected {expected}", at.exchange.request.method, at.exchange.request.path());
+        let message =
+            format!("{} {}: {actual}, expected {expected}", at.exchange.request.method, at.exchange.request.path());
         let exchanges = vec![at.exchange.id];
         self.found.push(Raw { check, message, expected, actual, exchanges, frame: None, advisory });
     }

@@ -59,12 +59,16 @@ fn compare(blocking: &Seen, streamed: &Seen, n: &mut Notes) {
     if !same {
         n.with(streamed);
     }
-    let keys = |s: &Seen| metadata(s).and_then(Value::as_object).map(|m| m.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+    let keys = |s: &Seen| {
+        metadata(s).and_then(Value::as_object).map(|m| m.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
+    };
     let (mut left, mut right) = (keys(blocking), keys(streamed));
     left.sort();
     right.sort();
     let same = left == right;
-    n.expect(same, blocking, "metadata", format!("metadata members {right:?} as when streaming"), || format!("{left:?}"));
+    n.expect(same, blocking, "metadata", format!("metadata members {right:?} as when streaming"), || {
+        format!("{left:?}")
+    });
     if !same {
         n.with(streamed);
     }

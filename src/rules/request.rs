@@ -77,7 +77,8 @@ impl Sent {
             Some(Ok(Value::Object(map))) => Some(map.clone()),
             _ => None,
         };
-        let user = body.as_ref().and_then(|b| b.get("user")).map(plain).or_else(|| route.param("user").map(str::to_owned));
+        let user =
+            body.as_ref().and_then(|b| b.get("user")).map(plain).or_else(|| route.param("user").map(str::to_owned));
         let conversation = body.as_ref().map_or(Asked::Absent, asked);
         let streaming = member(&body, "response_mode").and_then(Value::as_str) == Some("streaming");
         let mut sent = Sent { body, user, conversation, streaming, defects: Vec::new() };

@@ -80,7 +80,9 @@ impl<'t> Run<'t> {
             if s.endpoint() != Endpoint::ChatMessages || !s.is(200) {
                 continue;
             }
-            let (Some(id), Some(message_id)) = (s.text("conversation_id").and_then(canonical_uuid), s.text("message_id")) else {
+            let (Some(id), Some(message_id)) =
+                (s.text("conversation_id").and_then(canonical_uuid), s.text("message_id"))
+            else {
                 continue;
             };
             let turn = Turn {
@@ -150,7 +152,11 @@ impl<'t> Run<'t> {
     }
 
     /// Successful reads of a conversation's history by its own user, in order of sending.
-    pub fn histories<'r>(&'r self, app: &'r App, conversation: &'r Conversation) -> impl Iterator<Item = History<'r, 't>> {
+    pub fn histories<'r>(
+        &'r self,
+        app: &'r App,
+        conversation: &'r Conversation,
+    ) -> impl Iterator<Item = History<'r, 't>> {
         self.calls(app, Endpoint::Messages).filter_map(move |s| {
             let id = canonical_uuid(s.route.param("conversation_id")?)?;
             let own = id == conversation.id && s.sent.user.as_deref() == Some(&conversation.user);
@@ -166,7 +172,12 @@ impl<'t> Run<'t> {
     }
 
     /// Every history item of a message, with the read that showed it, where the turn had ended before the read.
-    pub fn stored<'r>(&'r self, app: &'r App, conversation: &'r Conversation, turn: &'r Turn) -> Vec<(&'r Seen<'t>, &'r Value)> {
+    pub fn stored<'r>(
+        &'r self,
+        app: &'r App,
+        conversation: &'r Conversation,
+        turn: &'r Turn,
+    ) -> Vec<(&'r Seen<'t>, &'r Value)> {
         let reads = self.histories(app, conversation).filter(|h| h.seen.exchange.timing.sent_us >= turn.ended_us);
         reads.filter_map(|h| h.item(&turn.message_id).map(|item| (h.seen, item))).collect()
     }

@@ -1,8 +1,8 @@
 //! One exchange, parsed once for all judges.
 
-use super::request::Sent;
+use super::request::{Sent, is_uuid};
 use super::stream::{Stream, clip};
-use crate::model::{App, Endpoint, Exchange, FaultClass, Route};
+use crate::model::{App, Credential, Endpoint, Exchange, FaultClass, Route};
 use serde_json::Value;
 
 /// An exchange with everything judges ask of it.
@@ -98,9 +98,45 @@ impl<'t> Seen<'t> {
             }
     }
 
-    /// Offset of the first byte of the answer from the start of the run, microseconds.
-    pub fn started_us(&self) -> u64 {
-        self.exchange.timing.sent_us
+    /// Whether it was sent with the app's own key.
+    pub fn has_key(&self) -> bool {
+        self.exchange.request.credential() == Credential::Key(self.app.label.clone())
+    }
+
+    /// Whether a generation was accepted: status 200 and no error body.
+    pub fn generated(&self) -> bool {
+        self.is(200) && self.error_code().is_none()
+    }
+
+    /// Whether the recording ends early through us, so that nothing can be said about its end.
+    pub fn cut(&self) -> bool {
+        self.cancelled() || self.truncated()
+    }
+
+    /// Whether the kept body is shorter than what came.
+    pub fn truncated(&self) -> bool {
+        self.exchange.reply.as_ref().is_some_and(|r| r.truncated())
+    }
+
+    /// Whether all these members are hyphenated UUIDs.
+    pub fn has_uuids(&self, members: &[&str]) -> bool {
+        members.iter().all(|m| self.text(m).is_some_and(is_uuid))
+    }
+
+    /// The id members, for people.
+    pub fn ids_text(&self) -> String {
+        let show = |m: &&str| format!("{m} {}", self.member(m).map_or("absent".to_owned(), Value::to_string));
+        ["task_id", "id", "message_id", "conversation_id"].iter().map(show).collect::<Vec<_>>().join(", ")
+    }
+
+    /// For people: status, media type and what the body is.
+    pub fn form_text(&self) -> String {
+        let form = match (&self.stream, &self.json) {
+            (Some(stream), _) => format!("an event stream ({})", stream.outline()),
+            (None, Some(_)) => "a JSON document".to_owned(),
+            (None, None) => "neither JSON nor events".to_owned(),
+        };
+        format!("{}, `{}`, {form}", self.outcome_text(), self.media_type())
     }
 
     /// Wall clock of an offset, seconds since the Unix epoch.

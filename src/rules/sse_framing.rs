@@ -1,10 +1,11 @@
 //! Area `sse-framing`: bytes, blocks, envelope members and pings of every stream.
 
 use super::notes::Notes;
+use super::rule::{ANY, Judge, Load, MESSAGES, Rule, always};
 use super::run::Run;
 use super::seen::Seen;
 use super::stream::{Stream, clip};
-use crate::model::{App, AppMode, Endpoint, FaultClass};
+use crate::model::{App, AppMode, Endpoint, FaultClass, Level};
 use base64::Engine as _;
 use serde_json::Value;
 
@@ -22,7 +23,9 @@ fn content_type(s: &Seen, n: &mut Notes) {
     let generation = s.endpoint().generates() && s.sent.valid() && s.sent.streaming && s.is(200);
     if generation || (stream(s).is_some() && s.is(200)) {
         let media = s.media_type();
-        n.expect(media == "text/event-stream", s, "media-type", "media type text/event-stream", || format!("`{media}`"));
+        n.expect(media == "text/event-stream", s, "media-type", "media type text/event-stream", || {
+            format!("`{media}`")
+        });
     }
 }
 
@@ -47,7 +50,13 @@ fn event_framing(s: &Seen, n: &mut Notes) {
             None
         };
         if let Some(actual) = problem {
-            n.expect(false, s, "block", "blocks of one `data: {..}` line, or `event: ping`, each ended by a blank line", || actual);
+            n.expect(
+                false,
+                s,
+                "block",
+                "blocks of one `data: {..}` line, or `event: ping`, each ended by a blank line",
+                || actual,
+            );
             n.at_frame(index + 1);
             return;
         }
@@ -58,7 +67,9 @@ fn event_framing(s: &Seen, n: &mut Notes) {
 fn is_ping_payload(stream: &Stream, frame: usize) -> bool {
     let frame = &stream.frames[frame - 1].frame;
     let data = frame.data.as_deref().unwrap_or("");
-    let named = serde_json::from_str::<Value>(data).ok().is_some_and(|v| v == "ping" || v.get("event") == Some(&Value::from("ping")));
+    let named = serde_json::from_str::<Value>(data)
+        .ok()
+        .is_some_and(|v| v == "ping" || v.get("event") == Some(&Value::from("ping")));
     data.trim() == "ping" || named || frame.event.as_deref() == Some("ping")
 }
 
@@ -82,7 +93,8 @@ fn data_json(s: &Seen, n: &mut Notes) {
 /// Source: WHATWG HTML section 9.2.4: event streams are UTF-8.
 fn utf8(s: &Seen, n: &mut Notes) {
     let Some(stream) = stream(s) else { return };
-    let invalid = stream.frames.iter().position(|f| f.frame.invalid_utf8 && (f.frame.terminated || s.exchange.fault.is_none()));
+    let invalid =
+        stream.frames.iter().position(|f| f.frame.invalid_utf8 && (f.frame.terminated || s.exchange.fault.is_none()));
     n.expect(invalid.is_none(), s, "bytes", "UTF-8", || "bytes that are not UTF-8".to_owned());
     if let Some(index) = invalid {
         n.at_frame(index + 1);
@@ -119,7 +131,8 @@ fn ping(s: &Seen, n: &mut Notes) {
 /// Source: streaming guide; real bugs: langgenius/dify issues 2508, 9813 (clients that parse the ping).
 fn ping_no_data(s: &Seen, n: &mut Notes) {
     let Some(stream) = stream(s) else { return };
-    let with_data = (1..=stream.frames.len()).find(|frame| stream.frames[frame - 1].frame.data.is_some() && is_ping_payload(stream, *frame));
+    let with_data = (1..=stream.frames.len())
+        .find(|frame| stream.frames[frame - 1].frame.data.is_some() && is_ping_payload(stream, *frame));
     if with_data.is_some() || !stream.pings.is_empty() {
         n.expect(with_data.is_none(), s, "data", "a bare `event: ping` line", || "a ping that carries data".to_owned());
         if let Some(frame) = with_data {
@@ -130,9 +143,11 @@ fn ping_no_data(s: &Seen, n: &mut Notes) {
 
 /// Source: streaming guide, closing events; real bugs: langgenius/dify issues 31253, 38238, 41712, 24675.
 fn terminal_exactly_one(s: &Seen, n: &mut Notes) {
-    let message_mode = matches!(s.app.mode, Some(AppMode::Completion | AppMode::Chat | AppMode::AgentChat | AppMode::Agent));
+    let message_mode =
+        matches!(s.app.mode, Some(AppMode::Completion | AppMode::Chat | AppMode::AgentChat | AppMode::Agent));
     let Some(stream) = stream(s).filter(|_| message_mode && s.endpoint().generates() && !s.cut()) else { return };
-    let limit = s.exchange.fault.as_ref().filter(|f| f.class != FaultClass::Truncated && f.class != FaultClass::TimeoutIdle);
+    let limit =
+        s.exchange.fault.as_ref().filter(|f| f.class != FaultClass::Truncated && f.class != FaultClass::TimeoutIdle);
     if limit.is_some() {
         return;
     }
@@ -140,7 +155,9 @@ fn terminal_exactly_one(s: &Seen, n: &mut Notes) {
     n.expect(closing.len() == 1, s, "terminal", "exactly one message_end or error", || {
         let after = s.exchange.timing.end_us as f64 / 1e6;
         match (&s.exchange.fault, closing.len()) {
-            (Some(fault), 0) => format!("none; {} after {after:.1} s (stream: {})", clip(&fault.detail), stream.outline()),
+            (Some(fault), 0) => {
+                format!("none; {} after {after:.1} s (stream: {})", clip(&fault.detail), stream.outline())
+            }
             (_, count) => format!("{count} (stream: {})", stream.outline()),
         }
     });
@@ -159,7 +176,8 @@ fn asked_pace(query: &str) -> Option<(f64, f64)> {
 /// Judged on echo models that answer at the pace a query asks for.
 fn incremental(s: &Seen, n: &mut Notes) {
     let Some(stream) = stream(s).filter(|_| s.sent.valid() && s.exchange.fault.is_none()) else { return };
-    let words = s.sent.query().map(str::to_owned).or_else(|| s.sent.inputs()?.get("query")?.as_str().map(str::to_owned));
+    let words =
+        s.sent.query().map(str::to_owned).or_else(|| s.sent.inputs()?.get("query")?.as_str().map(str::to_owned));
     let Some((gap, chunks)) = words.as_deref().and_then(asked_pace) else { return };
     let asked_us = gap * (chunks - 1.0) * 1e6;
     if (s.exchange.timing.end_us as f64) < 0.8 * asked_us {
@@ -178,7 +196,11 @@ fn no_slow_echo(_: &Run, _: &App) -> Option<String> {
 
 /// Source: OpenAPI `StreamEventBase`.
 fn common_fields(s: &Seen, n: &mut Notes) {
-    let Some(stream) = stream(s).filter(|_| s.endpoint().generates() && s.app.mode.is_some_and(|m| m != AppMode::Workflow)) else { return };
+    let Some(stream) =
+        stream(s).filter(|_| s.endpoint().generates() && s.app.mode.is_some_and(|m| m != AppMode::Workflow))
+    else {
+        return;
+    };
     let chat = s.app.mode.is_some_and(AppMode::is_chat);
     for event in &stream.events {
         let mut wanted = vec!["message_id", "created_at"];
@@ -186,7 +208,9 @@ fn common_fields(s: &Seen, n: &mut Notes) {
         wanted.extend((event.name != "error").then_some("task_id"));
         let lacking = wanted.into_iter().find(|m| event.value.get(*m).is_none_or(Value::is_null));
         if let Some(member) = lacking {
-            n.expect(false, s, "member", format!("`{member}` on every event"), || format!("`{}` without it", event.name));
+            n.expect(false, s, "member", format!("`{member}` on every event"), || {
+                format!("`{}` without it", event.name)
+            });
             n.at_frame(event.frame);
             return;
         }
@@ -258,7 +282,9 @@ fn tts(s: &Seen, n: &mut Notes) {
     }
     if stream.find("tts_message").is_some() && !s.cut() {
         let ends: Vec<_> = stream.events.iter().filter(|e| e.name == "tts_message_end").collect();
-        n.expect(ends.len() == 1, s, "end", "one tts_message_end", || format!("{} (stream: {})", ends.len(), stream.outline()));
+        n.expect(ends.len() == 1, s, "end", "one tts_message_end", || {
+            format!("{} (stream: {})", ends.len(), stream.outline())
+        });
     }
 }
 
@@ -278,3 +304,203 @@ fn no_ping_seen(_: &Run, _: &App) -> Option<String> {
 pub(super) fn streams_messages(s: &Seen) -> bool {
     s.stream.is_some() && matches!(s.endpoint(), Endpoint::ChatMessages | Endpoint::CompletionMessages)
 }
+
+/// The rows of this area.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "sse.content-type",
+        area: "sse-framing",
+        level: Level::Must,
+        title: "Streams are text/event-stream",
+        statement: "Status 200 and media type text/event-stream (charset allowed).",
+        source: "spec; src compact_generate_response",
+        modes: ANY,
+        tested: "Header check.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(content_type),
+        absent: always,
+    },
+    Rule {
+        id: "sse.event.framing",
+        area: "sse-framing",
+        level: Level::Must,
+        title: "Each event is one data line and a blank line",
+        statement: "Every block is `data: ` + one JSON object + blank line, or `event: ping` + blank line; LF or CRLF; nothing else on the wire.",
+        source: "guide streaming.mdx; src convert_to_event_stream",
+        modes: ANY,
+        tested: "Strict line parser: block regex ^(data: \\{.*\\}|event: ping|:.*)$; last block terminated by a blank line before EOF.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(event_framing),
+        absent: always,
+    },
+    Rule {
+        id: "sse.data.json",
+        area: "sse-framing",
+        level: Level::Must,
+        title: "data is one complete JSON object",
+        statement: "Payload parses as an object with a string `event`; no NaN, no Python repr, no [DONE].",
+        source: "guide streaming.mdx",
+        modes: ANY,
+        tested: "Parse; typeof event string.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(data_json),
+        absent: always,
+    },
+    Rule {
+        id: "sse.utf8",
+        area: "sse-framing",
+        level: Level::Must,
+        title: "Streams are valid UTF-8",
+        statement: "The byte stream decodes as UTF-8 regardless of chunk boundaries; no U+FFFD that was not sent.",
+        source: "src orjson (raw UTF-8)",
+        modes: ANY,
+        tested: "Incremental decoder over raw bytes; echo app with emoji compares exactly.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(utf8),
+        absent: always,
+    },
+    Rule {
+        id: "sse.ping",
+        area: "sse-framing",
+        level: Level::Should,
+        title: "Keep-alive ping at least every 10-15 s",
+        statement: "During silence the gap between any two received blocks stays below 15 s (documented interval 10 s), pings are bare `event: ping` without data.",
+        source: "guide streaming.mdx; src base_app_queue_manager.py:listen",
+        modes: ANY,
+        tested: "Slow fixture (>25 s silent); measure max gap; assert ping form.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(ping),
+        absent: no_long_stream,
+    },
+    Rule {
+        id: "sse.ping.no-data",
+        area: "sse-framing",
+        level: Level::Must,
+        title: "Ping carries no data line",
+        statement: "`event: ping` is followed by the blank line; it never appears as data: \"ping\" nor inside another event.",
+        source: "guide streaming.mdx; spec StreamEventChatPing",
+        modes: ANY,
+        tested: "Parser check. Clients crash otherwise (#2508 #9813).",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(ping_no_data),
+        absent: no_ping_seen,
+    },
+    Rule {
+        id: "sse.terminal.exactly-one",
+        area: "sse-framing",
+        level: Level::Must,
+        title: "Every stream ends with a terminal event",
+        statement: "EOF without message_end/workflow_finished/workflow_paused/error (per mode) is a violation; so are two terminal groups.",
+        source: "guide streaming.mdx; spec",
+        modes: ANY,
+        tested: "State machine at EOF.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(terminal_exactly_one),
+        absent: always,
+    },
+    Rule {
+        id: "sse.incremental",
+        area: "sse-framing",
+        level: Level::Should,
+        title: "Chunks arrive while generation runs",
+        statement: "First text event arrives well before the last (not all in one burst) for a slow answer.",
+        source: "guide streaming.mdx; issue #13699",
+        modes: ANY,
+        tested: "Slow echo model (20 chunks x 100 ms): time between first and last text event >= 1 s.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Exchange(incremental),
+        absent: no_slow_echo,
+    },
+    Rule {
+        id: "sse.common-fields",
+        area: "sse-framing",
+        level: Level::Must,
+        title: "Common fields on every event",
+        statement: "Apart from ping every event has message_id and created_at (and conversation_id in chat modes); all but error have task_id; chatflow workflow/node events have workflow_run_id except agent_log and plain text.",
+        source: "spec /chat-messages stream text",
+        modes: MESSAGES,
+        tested: "Field presence table of EVENTS.md.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(common_fields),
+        absent: always,
+    },
+    Rule {
+        id: "sse.ids.constant",
+        area: "sse-framing",
+        level: Level::Must,
+        title: "message_id and conversation_id never change inside a stream",
+        statement: "One stream, one message, one conversation, one task.",
+        source: "spec; src converters copy fixed ids",
+        modes: MESSAGES,
+        tested: "Set sizes 1; equals requested C on continuation.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(ids_constant),
+        absent: always,
+    },
+    Rule {
+        id: "sse.created-at.constant",
+        area: "sse-framing",
+        level: Level::Should,
+        title: "created_at is the message time",
+        statement: "created_at is the same integer on all events of a message stream.",
+        source: "src _message_created_at",
+        modes: MESSAGES,
+        tested: "Set size 1.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(created_at_constant),
+        absent: always,
+    },
+    Rule {
+        id: "sse.message.delta",
+        area: "sse-framing",
+        level: Level::Must,
+        title: "message events carry a string answer",
+        statement: "`answer` is present and a string (may be empty) on message/agent_message.",
+        source: "spec",
+        modes: MESSAGES,
+        tested: "Type check.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(message_delta),
+        absent: always,
+    },
+    Rule {
+        id: "sse.message-replace",
+        area: "sse-framing",
+        level: Level::Must,
+        title: "message_replace supersedes the text so far",
+        statement: "After message_replace the effective answer is its answer plus later chunks; the stored answer equals it.",
+        source: "spec message_replace; src handle_output_moderation",
+        modes: MESSAGES,
+        tested: "Moderation fixture: compare with GET /messages.",
+        versions: None,
+        load: Load::Sampled,
+        judge: Judge::Run(message_replace),
+        absent: no_moderation,
+    },
+    Rule {
+        id: "sse.tts",
+        area: "sse-framing",
+        level: Level::May,
+        title: "TTS events",
+        statement: "tts_message.audio is non-empty base64; a single tts_message_end with empty audio trails the closing event.",
+        source: "spec; guide completion.mdx",
+        modes: MESSAGES,
+        tested: "base64 decode; order.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(tts),
+        absent: no_tts,
+    },
+];

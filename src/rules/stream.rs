@@ -72,7 +72,9 @@ impl Stream {
                     }
                     None => stream.bad_data.push((number, "an object without a string `event`".to_owned())),
                 },
-                Ok(other) => stream.bad_data.push((number, format!("JSON that is not an object: {}", clip(&other.to_string())))),
+                Ok(other) => {
+                    stream.bad_data.push((number, format!("JSON that is not an object: {}", clip(&other.to_string()))))
+                }
                 Err(error) => stream.bad_data.push((number, format!("not JSON ({error}): {}", clip(data)))),
             }
         }
@@ -124,7 +126,8 @@ impl Stream {
                 _ => parts.push((&event.name, 1)),
             }
         }
-        let show = |(name, count): &(&str, usize)| if *count > 1 { format!("{name} x{count}") } else { (*name).to_owned() };
+        let show =
+            |(name, count): &(&str, usize)| if *count > 1 { format!("{name} x{count}") } else { (*name).to_owned() };
         if parts.is_empty() { "no events".to_owned() } else { parts.iter().map(show).collect::<Vec<_>>().join(", ") }
     }
 }

@@ -1,9 +1,10 @@
 //! Area `time`: timestamps are Unix seconds and do not run backwards.
 
 use super::notes::Notes;
+use super::rule::{ANY, Judge, Load, Rule, always};
 use super::run::Run;
 use super::seen::Seen;
-use crate::model::{App, Endpoint};
+use crate::model::{App, Endpoint, Level};
 use serde_json::Value;
 
 const MEMBERS: &[&str] = &["created_at", "updated_at", "finished_at"];
@@ -46,11 +47,18 @@ fn unix_seconds(s: &Seen, n: &mut Notes) {
     let Some(first) = found.first().copied() else { return };
     let seconds = |v: &Value| v.as_i64().is_some_and(|v| (1_000_000_000..4_000_000_000).contains(&v));
     let bad = found.iter().find(|(_, v)| !seconds(v));
-    let sound = n.expect(bad.is_none(), s, "seconds", "integer Unix seconds", || bad.map(|(m, v)| format!("{m} {v}")).unwrap_or_default());
-    if sound && s.endpoint().generates() && let Some(at) = first.1.as_i64() {
+    let sound = n.expect(bad.is_none(), s, "seconds", "integer Unix seconds", || {
+        bad.map(|(m, v)| format!("{m} {v}")).unwrap_or_default()
+    });
+    if sound
+        && s.endpoint().generates()
+        && let Some(at) = first.1.as_i64()
+    {
         let now = s.unix_at(s.exchange.ended_us());
         let near = (at as f64 - now).abs() <= SKEW_S;
-        n.expect(near, s, "clock", format!("{} within {SKEW_S} s of the client's clock ({now:.0})", first.0), || at.to_string());
+        n.expect(near, s, "clock", format!("{} within {SKEW_S} s of the client's clock ({now:.0})", first.0), || {
+            at.to_string()
+        });
     }
 }
 
@@ -62,14 +70,23 @@ fn monotonic(run: &Run, app: &App, n: &mut Notes) {
             paired(document, &mut objects);
         }
         for (member, created, later) in objects {
-            n.expect(later + 1 >= created, s, "backwards", format!("{member} not before created_at {created}"), || later.to_string());
+            n.expect(later + 1 >= created, s, "backwards", format!("{member} not before created_at {created}"), || {
+                later.to_string()
+            });
         }
     }
     for conversation in run.conversations_of(app) {
-        let stamped: Vec<_> = conversation.turns.iter().filter_map(|t| Some((t, run.at(t).member("created_at")?.as_i64()?))).collect();
+        let stamped: Vec<_> =
+            conversation.turns.iter().filter_map(|t| Some((t, run.at(t).member("created_at")?.as_i64()?))).collect();
         for pair in stamped.windows(2).filter(|p| p[0].0.ended_us <= p[1].0.sent_us) {
             let ((_, was), (turn, is)) = (pair[0], pair[1]);
-            n.expect(is + 1 >= was, run.at(turn), "turn-order", format!("created_at not before the turn before ({was})"), || is.to_string());
+            n.expect(
+                is + 1 >= was,
+                run.at(turn),
+                "turn-order",
+                format!("created_at not before the turn before ({was})"),
+                || is.to_string(),
+            );
         }
     }
 }
@@ -89,3 +106,35 @@ fn paired(value: &Value, found: &mut Vec<(&'static str, i64, i64)>) {
         _ => {}
     }
 }
+
+/// The rows of this area.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "time.unix-seconds",
+        area: "time",
+        level: Level::Must,
+        title: "Timestamps are integer Unix seconds",
+        statement: "created_at, updated_at, finished_at in API objects are ints in seconds within +-300 s of the client clock for new objects.",
+        source: "spec (int64 epoch seconds)",
+        modes: ANY,
+        tested: "Range check 1e9..4e9.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(unix_seconds),
+        absent: always,
+    },
+    Rule {
+        id: "time.monotonic",
+        area: "time",
+        level: Level::Should,
+        title: "Time never runs backwards",
+        statement: "finished_at>=created_at; updated_at>=created_at; node created_at non-decreasing per run; elapsed_time>=0 and ~ finished_at-created_at (+-1 s); message created_at non-decreasing with turn order.",
+        source: "spec; src",
+        modes: ANY,
+        tested: "Compare on every stream and history page.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Run(monotonic),
+        absent: always,
+    },
+];

@@ -1,16 +1,22 @@
 //! Area `usage`: tokens, prices and latency that the server reports.
 
 use super::notes::Notes;
+use super::rule::{Judge, Load, MESSAGES, Rule, always};
 use super::seen::Seen;
 use super::stream::clip;
-use crate::model::AppMode;
+use crate::model::{AppMode, Level};
 use serde_json::{Map, Value};
 
 /// Members of `usage` with whether they are counts, decimals or numbers. Source: OpenAPI `Usage`.
 const COUNTS: &[&str] = &["prompt_tokens", "completion_tokens", "total_tokens"];
 const DECIMALS: &[&str] = &[
-    "prompt_unit_price", "prompt_price_unit", "prompt_price", "completion_unit_price", "completion_price_unit",
-    "completion_price", "total_price",
+    "prompt_unit_price",
+    "prompt_price_unit",
+    "prompt_price",
+    "completion_unit_price",
+    "completion_price_unit",
+    "completion_price",
+    "total_price",
 ];
 
 /// `metadata.usage` of a finished generation: (usage, where it should have been found).
@@ -55,13 +61,25 @@ fn present(s: &Seen, n: &mut Notes) {
 fn sum(s: &Seen, n: &mut Notes) {
     let Some(Some(usage)) = usage(s) else { return };
     let count = |m: &str| usage.get(m).and_then(Value::as_u64);
-    if let (Some(prompt), Some(completion), Some(total)) = (count("prompt_tokens"), count("completion_tokens"), count("total_tokens")) {
-        n.expect(total >= prompt + completion, s, "tokens", format!("total_tokens {}", prompt + completion), || total.to_string());
+    if let (Some(prompt), Some(completion), Some(total)) =
+        (count("prompt_tokens"), count("completion_tokens"), count("total_tokens"))
+    {
+        n.expect(total >= prompt + completion, s, "tokens", format!("total_tokens {}", prompt + completion), || {
+            total.to_string()
+        });
         // Reasoning or cached tokens of a provider may come on top.
-        n.advise(total <= prompt + completion, s, "tokens-extra", format!("total_tokens {}", prompt + completion), || total.to_string());
+        n.advise(
+            total <= prompt + completion,
+            s,
+            "tokens-extra",
+            format!("total_tokens {}", prompt + completion),
+            || total.to_string(),
+        );
     }
     let price = |m: &str| decimal(usage.get(m));
-    if let (Some(prompt), Some(completion), Some(total)) = (price("prompt_price"), price("completion_price"), price("total_price")) {
+    if let (Some(prompt), Some(completion), Some(total)) =
+        (price("prompt_price"), price("completion_price"), price("total_price"))
+    {
         let close = (prompt + completion - total).abs() <= 1e-6;
         n.expect(close, s, "prices", format!("total_price {:.7}", prompt + completion), || format!("{total:.7}"));
     }
@@ -90,9 +108,81 @@ fn latency(s: &Seen, n: &mut Notes) {
     let wall = s.exchange.timing.end_us as f64 / 1e6;
     if !chatflow {
         n.expect(latency > 0.0, s, "zero", "a latency above 0 s", || format!("{latency}"));
-        n.expect(latency <= wall + 1.0, s, "too-long", format!("a latency within the {wall:.2} s that the request took"), || format!("{latency} s"));
+        n.expect(
+            latency <= wall + 1.0,
+            s,
+            "too-long",
+            format!("a latency within the {wall:.2} s that the request took"),
+            || format!("{latency} s"),
+        );
         if let Some(first) = usage.get("time_to_first_token").and_then(Value::as_f64) {
-            n.expect(first <= latency + 1e-3, s, "first-token", format!("time_to_first_token within latency {latency}"), || format!("{first}"));
+            n.expect(
+                first <= latency + 1e-3,
+                s,
+                "first-token",
+                format!("time_to_first_token within latency {latency}"),
+                || format!("{first}"),
+            );
         }
     }
 }
+
+/// The rows of this area.
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "usage.present",
+        area: "usage",
+        level: Level::Must,
+        title: "Usage is present on success",
+        statement: "metadata.usage exists in blocking bodies and in message_end with all 12 documented fields.",
+        source: "spec Usage; src MessageEndStreamResponse",
+        modes: MESSAGES,
+        tested: "Field presence and types: tokens int>=0, latency number, currency string.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(present),
+        absent: always,
+    },
+    Rule {
+        id: "usage.sum",
+        area: "usage",
+        level: Level::Must,
+        title: "Token and price sums",
+        statement: "prompt_tokens+completion_tokens==total_tokens; prompt_price+completion_price==total_price (7 decimals).",
+        source: "spec Usage",
+        modes: MESSAGES,
+        tested: "Decimal arithmetic, tolerance 1e-6.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(sum),
+        absent: always,
+    },
+    Rule {
+        id: "usage.price.types",
+        area: "usage",
+        level: Level::Should,
+        title: "Prices are decimal strings",
+        statement: "Unit prices, price units and prices are decimal strings and currency a 3-letter code.",
+        source: "spec Usage (type string, format decimal)",
+        modes: MESSAGES,
+        tested: "Parse as decimal; record string|number per mode.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(price_types),
+        absent: always,
+    },
+    Rule {
+        id: "usage.latency",
+        area: "usage",
+        level: Level::Should,
+        title: "Latency is positive and plausible",
+        statement: "0 < usage.latency <= client wall time + 1 s; time_to_first_token, if present, <= latency.",
+        source: "spec Usage.latency; src provider_response_latency",
+        modes: MESSAGES,
+        tested: "Compare with measured wall time.",
+        versions: None,
+        load: Load::Every,
+        judge: Judge::Exchange(latency),
+        absent: always,
+    },
+];

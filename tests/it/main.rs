@@ -1,3 +1,4 @@
 //! Integration tests, as one binary.
 
 mod schemas;
+mod sse;
