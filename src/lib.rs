@@ -15,4 +15,5 @@ pub mod sse;
 pub mod client;
 
 // floor 3: users on their way through scenarios
+pub mod engine;
 pub mod flow;

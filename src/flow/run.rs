@@ -1,6 +1,6 @@
 //! One way through a scenario, from its variables to its clean-up.
 
-use super::session::{Finished, Session};
+use super::session::Session;
 use super::steps::{Halt, Lane, run_steps};
 use super::target::AppTarget;
 use super::{cleanup, form, scope, seed};
@@ -181,11 +181,7 @@ pub async fn run_scenario(session: &Session, scenario: &Scenario, app: usize, vi
             None => walk(session, scenario, app, &visit).await,
         },
     };
-    session.progress.runs_done.fetch_add(1, Relaxed);
-    if matches!(run.outcome, Outcome::Fail | Outcome::Error) {
-        session.progress.runs_failed.fetch_add(1, Relaxed);
-    }
-    session.finish(Finished::Run(Box::new(run.clone())));
+    session.conclude(&run);
     run
 }
 

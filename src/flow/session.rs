@@ -4,7 +4,7 @@ use super::call::Built;
 use super::run::ScenarioRun;
 use super::target::Target;
 use crate::client::{Client, Limits, Options};
-use crate::model::{Exchange, Origin};
+use crate::model::{Exchange, FaultClass, Origin, Outcome};
 use crate::sse::TimedFrame;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -155,15 +155,23 @@ impl Session {
             fault: recorded.fault,
             timing: recorded.timing,
         });
-        if exchange.fault.as_ref().is_some_and(|f| f.class != crate::model::FaultClass::Cancelled) {
+        if exchange.fault.as_ref().is_some_and(|f| f.class != FaultClass::Cancelled) {
             self.progress.faults.fetch_add(1, Relaxed);
         }
         self.finish(Finished::Exchange(Arc::clone(&exchange)));
         exchange
     }
 
-    /// Tells the sink that something finished.
-    pub fn finish(&self, finished: Finished) {
+    /// Counts a run that ended and tells the sink.
+    pub fn conclude(&self, run: &ScenarioRun) {
+        self.progress.runs_done.fetch_add(1, Relaxed);
+        if matches!(run.outcome, Outcome::Fail | Outcome::Error) {
+            self.progress.runs_failed.fetch_add(1, Relaxed);
+        }
+        self.finish(Finished::Run(Box::new(run.clone())));
+    }
+
+    fn finish(&self, finished: Finished) {
         match (&self.sink, finished) {
             (Sink::Collect(kept), Finished::Exchange(exchange)) => {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
