@@ -1,3 +1,6 @@
-//! The one integration test binary.
+//! The integration tests, as one binary.
 
+mod engine;
+mod flow;
+mod scenario;
 mod sse;
