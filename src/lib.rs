@@ -16,3 +16,7 @@ pub mod sse;
 
 // floor 2: the outside world
 pub mod client;
+
+// floor 3: users on their way through scenarios
+pub mod engine;
+pub mod flow;

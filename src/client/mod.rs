@@ -1,102 +1,172 @@
 //! One request over HTTP, timed and recorded: [`Call`] -> [`Recorded`].
+//!
+//! HTTP/1.1 with keep-alive, HTTP/2 where TLS agrees on it, proxies of the environment. Redirects are not followed,
+//! nothing is decompressed, cookies are not kept. All secrets leave the recordings here.
 
-use crate::model::{Fault, Reply, Request, Timing};
+mod arrivals;
+mod base_url;
+mod connect;
+mod exchange;
+mod fault;
+mod options;
+mod pool;
+mod proxy;
+mod redact;
+mod target;
+mod tls;
+
+pub use base_url::{BaseUrl, BaseUrlError, parse_base_url};
+pub use options::{Call, Limits, Options, Recorded, Secret};
+pub use proxy::ProxySettings;
+
+use crate::model::{Body, Fault, FaultClass, Reply, Request};
 use crate::sse::TimedFrame;
+use exchange::Flight;
+use fault::fault;
+use redact::Redactor;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
+use target::Target;
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::{OnceCell, Semaphore};
+use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
-
-/// A secret and what stands for it in every recording: `[key:LABEL]`, and `[key-tail:LABEL]` for its last 16 characters.
-#[derive(Clone)]
-pub struct Secret {
-    /// App label.
-    pub label: String,
-    /// The key itself; never printed.
-    pub key: String,
-}
-
-/// Settings of a client.
-#[derive(Clone)]
-pub struct Options {
-    /// Secrets to redact from everything recorded.
-    pub secrets: Vec<Secret>,
-    /// Offset 0 of all recorded times.
-    pub epoch: Instant,
-    /// Bytes of a body that are kept; reading goes on (counting) to `max_body`.
-    pub keep_body: usize,
-    /// Bytes after which a body is cut with `TooLarge`.
-    pub max_body: u64,
-    /// Limits where a call gives none.
-    pub limits: Limits,
-    /// Requests in flight at once; waiting for a slot is not part of the timing.
-    pub max_in_flight: usize,
-}
-
-/// Time limits of a call.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Name resolution and TCP connect.
-    pub connect: Duration,
-    /// TLS handshake.
-    pub tls: Duration,
-    /// Response head.
-    pub first_byte: Duration,
-    /// First SSE event.
-    pub first_event: Duration,
-    /// Silence within a body.
-    pub idle: Duration,
-    /// The whole exchange.
-    pub total: Duration,
-}
-
-/// What to send.
-#[derive(Clone)]
-pub struct Call {
-    /// HTTP method.
-    pub method: String,
-    /// Absolute URL, percent-encoded.
-    pub url: String,
-    /// Headers in order, real secrets inside. `Host` and `Content-Length` are added by the client.
-    pub headers: Vec<(String, String)>,
-    /// Body.
-    pub body: Option<bytes::Bytes>,
-    /// Time limits.
-    pub limits: Limits,
-    /// Planned send (open model).
-    pub planned: Option<Instant>,
-    /// Hang up (fault `Cancelled`) after this many SSE events other than ping.
-    pub hang_up_after: Option<u32>,
-}
-
-/// What happened; secrets redacted.
-pub struct Recorded {
-    /// As sent.
-    pub request: Request,
-    /// As received.
-    pub reply: Option<Reply>,
-    /// What cut it short.
-    pub fault: Option<Fault>,
-    /// When.
-    pub timing: Timing,
-}
 
 /// A client with one shared connection pool. Cheap to clone.
 #[derive(Clone)]
-pub struct Client {}
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: Options,
+    redactor: Redactor,
+    pool: pool::Pool,
+    slots: Semaphore,
+    tls: OnceCell<TlsConnector>,
+}
 
 impl Client {
     /// Prepares a client; nothing is connected yet.
-    pub fn new(_options: Options) -> Client {
-        Client {}
+    pub fn new(options: Options) -> Client {
+        let slots = options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS);
+        let shared = Shared {
+            redactor: Redactor::new(&options.secrets),
+            pool: pool::Pool::default(),
+            slots: Semaphore::new(slots),
+            tls: OnceCell::new(),
+            options,
+        };
+        Client { shared: Arc::new(shared) }
     }
 
-    /// Sends one request and records what happens. Redirects are not followed, nothing is retried.
-    /// `watch` gets each SSE frame when it arrives. Ends at once with `Cancelled` when `stop` fires.
+    /// Sends one request and records what happens. Redirects are not followed. Nothing is retried but this: a pooled
+    /// connection that turns out to be closed is replaced once, if the request was not written to it or is a GET, HEAD
+    /// or OPTIONS.
+    ///
+    /// `watch` gets each SSE frame when it arrives, redacted; offsets in it are those of the body as received.
+    /// Ends at once with `Cancelled` when `stop` fires; what had come by then is kept.
+    ///
+    /// Limits: `connect` and `tls` count from their phase, `first_byte` and `first_event` from the moment the request
+    /// is handed to the open connection, `total` from `sent_us`, which is just before a connection is taken or opened.
     pub async fn send(
         &self,
-        _call: Call,
-        _watch: Option<tokio::sync::mpsc::UnboundedSender<TimedFrame>>,
-        _stop: &CancellationToken,
+        call: Call,
+        watch: Option<UnboundedSender<TimedFrame>>,
+        stop: &CancellationToken,
     ) -> Recorded {
-        unimplemented!("replaced by the client branch")
+        let shared = &*self.shared;
+        let mut flight = Flight::new(shared.options.keep_body);
+        let end = tokio::select! {
+            biased;
+            () = stop.cancelled() => Err(fault(FaultClass::Cancelled, "stopped while it was under way")),
+            end = shared.fly(&call, &mut flight, watch) => end,
+        };
+        shared.recorded(call, flight, end)
+    }
+}
+
+impl Shared {
+    /// Everything that is not part of the timing, then the exchange within its total limit.
+    async fn fly(
+        &self,
+        call: &Call,
+        flight: &mut Flight,
+        watch: Option<UnboundedSender<TimedFrame>>,
+    ) -> Result<(), Fault> {
+        let target = Target::of(call, &self.options.proxy)?;
+        let _slot = self.slots.acquire().await;
+        let tls = match target.origin.https {
+            true => Some(self.tls.get_or_try_init(|| tls::load(self.options.extra_roots.clone())).await?),
+            false => None,
+        };
+        flight.sent = Instant::now();
+        let total = call.limits.total;
+        match tokio::time::timeout(total, exchange::run(self, &target, call, tls, flight, watch)).await {
+            Ok(end) => end,
+            Err(_) => {
+                let detail = format!("the exchange took longer than {}", fault::shown(total));
+                Err(fault(FaultClass::TimeoutTotal, detail))
+            }
+        }
+    }
+
+    fn recorded(&self, call: Call, mut flight: Flight, end: Result<(), Fault>) -> Recorded {
+        let mut timing = flight.timing;
+        timing.end_us = micros(flight.sent.elapsed());
+        timing.sent_us = micros(flight.sent.saturating_duration_since(self.options.epoch));
+        timing.planned_us = call.planned.map(|p| micros(p.saturating_duration_since(self.options.epoch)));
+        flight.body.end(&self.redactor);
+        let fault = end.err().map(|f| Fault { class: f.class, detail: self.redactor.text(f.detail) });
+        Recorded { reply: self.reply(flight, fault.is_some()), request: self.request(call), fault, timing }
+    }
+
+    fn request(&self, call: Call) -> Request {
+        let body = call.body.map(|b| into_body(self.redactor.bytes(b.into(), false).0));
+        Request {
+            method: call.method,
+            target: self.redactor.text(target::request_target(&call.url)),
+            headers: call.headers.into_iter().map(|(n, v)| (n, self.redactor.text(v))).collect(),
+            body,
+        }
+    }
+
+    fn reply(&self, flight: Flight, faulty: bool) -> Option<Reply> {
+        let head = flight.head?;
+        let body = flight.body;
+        let header = |(name, value): (&hyper::header::HeaderName, &hyper::header::HeaderValue)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.as_str().to_owned(), self.redactor.text(value))
+        };
+        let cut = faulty || body.received > body.kept.len() as u64;
+        let (kept, edits) = self.redactor.bytes(body.kept, cut);
+        let mut reads = body.reads;
+        redact::shift_reads(&mut reads, &edits);
+        Some(Reply {
+            http_version: version(head.version).to_owned(),
+            status: head.status.as_u16(),
+            headers: head.headers.iter().map(header).collect(),
+            body: into_body(kept),
+            body_bytes: body.received,
+            reads,
+        })
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn into_body(bytes: Vec<u8>) -> Body {
+    String::from_utf8(bytes).map_or_else(|e| Body::from_bytes(e.as_bytes()), Body::Text)
+}
+
+fn version(version: hyper::Version) -> &'static str {
+    match version {
+        hyper::Version::HTTP_09 => "HTTP/0.9",
+        hyper::Version::HTTP_10 => "HTTP/1.0",
+        hyper::Version::HTTP_2 => "HTTP/2",
+        hyper::Version::HTTP_3 => "HTTP/3",
+        _ => "HTTP/1.1",
     }
 }

@@ -149,7 +149,7 @@ pub struct Reply {
     pub headers: Vec<(String, String)>,
     /// Body as received, after transfer decoding, up to the cap.
     pub body: Body,
-    /// Bytes received, also those past the cap.
+    /// Bytes received, also those past the cap, before secrets were replaced.
     pub body_bytes: u64,
     /// When which part of the body arrived; one entry per read of a stream, one in all for other bodies.
     pub reads: Vec<Read>,
@@ -167,9 +167,11 @@ impl Reply {
         value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
     }
 
-    /// Whether part of the body was dropped at the cap.
+    /// Whether part of the body was dropped at the cap. The reads tell, because replacing secrets changes the length
+    /// of the kept body but not that; without reads `body_bytes` does.
     pub fn truncated(&self) -> bool {
-        self.body_bytes > self.body.bytes().len() as u64
+        let received = self.reads.last().map_or(self.body_bytes, |r| r.upto);
+        received > self.body.bytes().len() as u64
     }
 }
 
@@ -178,7 +180,7 @@ impl Reply {
 pub struct Read {
     /// Microseconds since the request was sent.
     pub at_us: u64,
-    /// Bytes of the body received so far, this read included.
+    /// Bytes of the body received so far, this read included; an offset in the kept (redacted) body.
     pub upto: u64,
 }
 

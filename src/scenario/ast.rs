@@ -38,6 +38,8 @@ pub struct Scenario {
     pub slow: bool,
     /// Rule ids that this scenario exercises.
     pub rules: Vec<String>,
+    /// Where each of `rules` stands in the file, for `lint_rules`.
+    pub rules_at: Vec<At>,
     /// Named values, rendered once per iteration in file order.
     pub vars: Vec<(String, Json)>,
     /// Named data rows.
@@ -263,7 +265,8 @@ pub enum Auth {
     Header(String),
 }
 
-/// One expectation: a one-key map in the file.
+/// One expectation: a one-key map in the file. A map with several tests (`{at: $.n, is: integer, min: 1}`) gives one
+/// expectation for each of them, all at the same place.
 #[derive(Clone, Debug)]
 pub struct Expect {
     /// Where it stands in the file.
@@ -277,7 +280,7 @@ pub struct Expect {
 pub enum Check {
     /// `status: 200` or `status: [200, 204]`
     Status(Vec<u16>),
-    /// `header: {name, equals | contains | media-type | absent}`
+    /// `header: {name, equals | not-equals | contains | not-contains | matches | exists | media-type}`
     Header {
         /// Header name.
         name: String,
@@ -330,6 +333,8 @@ pub enum Test {
     Length(u64),
     /// Regular expression over text.
     Matches(String),
+    /// Media type of a header without its parameters, in lower case: `text/event-stream`. For headers only.
+    MediaType(String),
 }
 
 /// Time limits; `None` takes the run's default.

@@ -1,24 +1,33 @@
 //! Scenario files: text -> [`ast::Scenario`], with all diagnostics at once.
+//!
+//! The way of a file: `yaml` reads a tree with positions, `check` compares it with the `shape` of its `keys`, `meaning`
+//! and `names` look at what no shape can say, `build` makes the [`ast::Scenario`]. Texts are rendered by [`template`] when
+//! steps run. docs/scenarios.md describes the language.
 
 pub mod ast;
+pub mod duration;
+pub mod events;
 pub mod template;
 
-/// One problem of a file.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Diagnostic {
-    /// File as shown to people.
-    pub file: String,
-    /// Where, line and column from 1.
-    pub at: ast::At,
-    /// Characters to underline, at least 1.
-    pub width: u32,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub help: Option<String>,
-}
+mod build;
+mod check;
+mod diagnostic;
+mod expression;
+mod functions;
+mod keys;
+mod lint;
+mod meaning;
+mod names;
+mod read;
+mod scalar;
+mod schema;
+mod shape;
+mod suggest;
+mod words;
+mod yaml;
 
-/// Reads a scenario file; all problems at once.
-pub fn parse(_file: &str, _text: &str) -> Result<ast::Scenario, Vec<Diagnostic>> {
-    unimplemented!("replaced by the scenario branch")
-}
+pub use diagnostic::{Diagnostic, render_all};
+pub use lint::lint_rules;
+pub use read::{parse, parse_bytes};
+pub use schema::json_schema;
+pub use suggest::closest;

@@ -1,23 +1,164 @@
-//! `${{ }}` in scenario texts.
+//! `${{ }}` in scenario texts: splitting, checking and rendering.
+//!
+//! Expressions are those of minijinja (`${{ conv }}`, `${{ person.name | upper }}`, `${{ vu + 1 }}`). Functions:
+//! `nonce(n)` gives n lower-case hex characters, `uuid()` a version 4 UUID, `words(n)` n English words. `$${{` stands for
+//! a literal `${{`. A name that is not there is an error.
 
+use super::expression::{Piece, names, reason, split, whole};
+use super::functions::{Hash, environment, lock, words};
+use fastrand::Rng;
+use minijinja::Environment;
+use minijinja::value::{Serde, ValueKind};
 use serde_json::Value;
+use std::sync::{Arc, Mutex};
+
+/// Names of the functions that expressions may call.
+pub const FUNCTIONS: [&str; 3] = ["nonce", "uuid", "words"];
 
 /// Why a template could not be rendered.
 #[derive(Debug, thiserror::Error)]
 #[error("render `{text}`: {reason}")]
 pub struct TemplateError {
-    /// The template.
+    /// The expression (or the whole template if its syntax is wrong).
     pub text: String,
     /// What went wrong.
     pub reason: String,
 }
 
+/// Renders texts. Holds the generator behind `nonce`, `uuid` and `words`: the same seed and the same calls in the same
+/// order give the same texts.
+pub struct Renderer {
+    env: Environment<'static>,
+    rng: Arc<Mutex<Rng>>,
+    seed: u64,
+}
+
+impl Renderer {
+    /// A renderer with this seed.
+    pub fn new(seed: u64) -> Renderer {
+        let rng = Arc::new(Mutex::new(Rng::with_seed(seed)));
+        Renderer { env: environment(&rng), rng, seed }
+    }
+
+    /// The renderer of one iteration of one scenario by one virtual user.
+    pub fn for_iteration(run_seed: u64, scenario: &str, vu: u64, iteration: u64) -> Renderer {
+        let mut hash = Hash::new(run_seed);
+        hash.add(scenario.as_bytes());
+        hash.add(&vu.to_le_bytes());
+        hash.add(&iteration.to_le_bytes());
+        Renderer::new(hash.0)
+    }
+
+    /// An independent renderer for one lane of a parallel step, so that what lanes draw does not depend on who is first.
+    pub fn for_lane(&self, step: &str, lane: u64) -> Renderer {
+        let mut hash = Hash::new(self.seed);
+        hash.add(step.as_bytes());
+        hash.add(&lane.to_le_bytes());
+        Renderer::new(hash.0)
+    }
+
+    /// Renders a text; `scope` is an object of the visible names.
+    pub fn render_text(&self, text: &str, scope: &Value) -> Result<String, TemplateError> {
+        if !text.contains("${{") {
+            return Ok(text.to_owned());
+        }
+        let mut out = String::new();
+        for piece in split(text).map_err(|e| failed(text, e.message))? {
+            match piece {
+                Piece::Text(plain) => out += plain,
+                Piece::Expression { source, .. } => match self.evaluate(source, scope)? {
+                    Value::String(value) => out += &value,
+                    value => out += &value.to_string(),
+                },
+            }
+        }
+        Ok(out)
+    }
+
+    /// Renders JSON: strings and object keys; a string that is one whole `${{ }}` becomes the value with its type.
+    pub fn render_json(&self, json: &Value, scope: &Value) -> Result<Value, TemplateError> {
+        match json {
+            Value::String(text) => match whole(text) {
+                Some(source) => self.evaluate(source, scope),
+                None => self.render_text(text, scope).map(Value::String),
+            },
+            Value::Array(items) => items.iter().map(|i| self.render_json(i, scope)).collect(),
+            Value::Object(members) => members
+                .iter()
+                .map(|(key, value)| Ok((self.render_text(key, scope)?, self.render_json(value, scope)?)))
+                .collect::<Result<serde_json::Map<_, _>, _>>()
+                .map(Value::Object),
+            Value::Null | Value::Bool(_) | Value::Number(_) => Ok(json.clone()),
+        }
+    }
+
+    /// `n` random English words, separated by spaces.
+    pub fn words(&self, n: u32) -> String {
+        words(&mut lock(&self.rng), n)
+    }
+
+    /// A random index below `len`; 0 if there is nothing to choose from.
+    pub fn pick(&self, len: usize) -> usize {
+        if len == 0 { 0 } else { lock(&self.rng).usize(..len) }
+    }
+
+    fn evaluate(&self, source: &str, scope: &Value) -> Result<Value, TemplateError> {
+        let context = minijinja::Value::from(Serde(scope));
+        let compiled = self.env.compile_expression(source).map_err(|e| failed(source, reason(&e)))?;
+        let value = compiled.eval(context).map_err(|e| failed(source, reason(&e)))?;
+        match value.kind() {
+            ValueKind::Undefined => Err(failed(source, self.missing(source, scope))),
+            ValueKind::Invalid | ValueKind::Plain => Err(failed(source, "the result is no JSON value".into())),
+            ValueKind::Number if !f64::try_from(value.clone()).is_ok_and(f64::is_finite) && !value.is_integer() => {
+                Err(failed(source, "the result is no finite number".into()))
+            }
+            _ => serde_json::to_value(&value).map_err(|e| failed(source, e.to_string())),
+        }
+    }
+
+    fn missing(&self, source: &str, scope: &Value) -> String {
+        let names = names(source).unwrap_or_default();
+        let absent = |name: &&String| {
+            let path = name.split('.');
+            path.into_iter().try_fold(scope, |value, member| value.get(member)).is_none()
+        };
+        match names.iter().find(absent) {
+            Some(name) => format!("`{name}` has no value here"),
+            None => "the result is undefined".to_owned(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Renderer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Renderer").field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
 /// Renders a text; `scope` is an object of the visible names.
-pub fn render_text(text: &str, _scope: &Value) -> Result<String, TemplateError> {
-    Ok(text.to_owned()) // replaced by the scenario branch
+///
+/// Random functions draw from a generator seeded with the text and the scope: the same call gives the same text again.
+/// What runs steps keeps a [`Renderer`] instead, whose generator moves on from call to call.
+pub fn render_text(text: &str, scope: &Value) -> Result<String, TemplateError> {
+    if !text.contains("${{") {
+        return Ok(text.to_owned());
+    }
+    seeded(text, scope).render_text(text, scope)
 }
 
 /// Renders JSON: strings and object keys; a string that is one whole `${{ }}` becomes the value with its type.
-pub fn render_json(json: &Value, _scope: &Value) -> Result<Value, TemplateError> {
-    Ok(json.clone()) // replaced by the scenario branch
+/// Random functions: as for [`render_text`].
+pub fn render_json(json: &Value, scope: &Value) -> Result<Value, TemplateError> {
+    seeded(&json.to_string(), scope).render_json(json, scope)
+}
+
+fn seeded(text: &str, scope: &Value) -> Renderer {
+    let mut hash = Hash::new(0);
+    hash.add(text.as_bytes());
+    hash.add(scope.to_string().as_bytes());
+    Renderer::new(hash.0)
+}
+
+fn failed(text: &str, reason: String) -> TemplateError {
+    TemplateError { text: text.trim().to_owned(), reason }
 }

@@ -1,0 +1,93 @@
+//! goose, built from data.
+
+use super::silence;
+use goose::GooseAttack;
+use goose::client::GooseClientBuilder;
+use goose::config::GooseConfiguration;
+use goose::goose::{Scenario, Transaction, TransactionFunction};
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio_util::sync::CancellationToken;
+
+/// Why a plan could not be run.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The plan has nothing to run.
+    #[error("the plan has no {0}")]
+    Nothing(&'static str),
+    /// goose refused.
+    #[error("goose failed to run: {0}")]
+    Goose(Box<goose::GooseError>),
+}
+
+impl From<goose::GooseError> for EngineError {
+    fn from(error: goose::GooseError) -> Self {
+        EngineError::Goose(Box::new(error))
+    }
+}
+
+/// Stops a run: flows at their next await, goose at its next look.
+///
+/// The token is what counts. goose's switch is one per process and also stops the launching of users, which is why a run
+/// of many thousand users ends sooner by it.
+pub fn interrupt(stop: &CancellationToken) {
+    stop.cancel();
+    goose::trigger_killswitch("interrupted");
+}
+
+/// The whole life of one virtual user.
+pub(super) type Life = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
+
+/// Virtual users of the same kind.
+pub(super) struct Crew {
+    pub name: String,
+    pub users: usize,
+    pub life: Life,
+}
+
+/// Launches every user of every crew and returns when all their lives have ended.
+pub(super) async fn launch(crews: Vec<Crew>) -> Result<(), EngineError> {
+    silence::install();
+    let users = crews.iter().map(|c| c.users).sum();
+    if users == 0 {
+        return Err(EngineError::Nothing("virtual users"));
+    }
+    let mut attack = GooseAttack::initialize_with_config(configuration(users))?
+        // Makes goose build one HTTP client in all, which nobody uses, instead of one per user.
+        .set_client_builder_without_cookies(GooseClientBuilder::new().without_cookies())?;
+    for crew in crews.into_iter().filter(|c| c.users > 0) {
+        // Weights in proportion to the users deal exactly that many users to each scenario.
+        let scenario = Scenario::new(&crew.name).set_weight(crew.users)?;
+        let transaction = Transaction::new(transaction(crew.life)).set_name("life");
+        attack = attack.register_scenario(scenario.register_transaction(transaction));
+    }
+    attack.execute().await?;
+    Ok(())
+}
+
+fn configuration(users: usize) -> GooseConfiguration {
+    let mut configuration = GooseConfiguration::default();
+    // Never contacted; goose wants one.
+    configuration.host = Some("http://localhost/".to_owned());
+    configuration.users = Some(users);
+    // The default is one user per second.
+    configuration.increase_rate = Some("1000000".to_owned());
+    configuration.quiet = 1;
+    configuration.no_telnet = true;
+    configuration.no_metrics = true;
+    configuration.no_print_metrics = true;
+    configuration
+}
+
+fn transaction(life: Life) -> TransactionFunction {
+    Arc::new(move |user| {
+        let life = Arc::clone(&life);
+        Box::pin(async move {
+            // A run that is limited to one iteration from the start prints a line on stdout. Set here, the limit has the
+            // same effect: the user leaves after this transaction, and the run ends with the last user.
+            user.config.iterations = Some(1);
+            life().await;
+            Ok(())
+        })
+    })
+}

@@ -1,0 +1,94 @@
+//! What is to be run, and who runs what.
+
+use crate::scenario::ast::Scenario;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+
+/// One scenario on one app.
+#[derive(Clone)]
+pub struct Job {
+    /// The scenario.
+    pub scenario: Arc<Scenario>,
+    /// Index of the app in the session's target.
+    pub app: usize,
+    /// Share of the load; 1 where all are alike, 0 is taken as 1. Without meaning for [`Shape::Once`].
+    pub weight: u32,
+}
+
+/// How much, how long.
+#[derive(Clone)]
+pub enum Shape {
+    /// Every job once, by a virtual user of its own.
+    Once {
+        /// Jobs under way at the same time; 0 means all.
+        at_once: usize,
+    },
+    /// A fixed number of virtual users, each beginning the next scenario when one is done.
+    Closed {
+        /// Virtual users.
+        users: u32,
+        /// After this no scenario is begun; `None` leaves the end to `iterations` or to the stop token.
+        duration: Option<Duration>,
+        /// Scenarios that each virtual user runs.
+        iterations: Option<u32>,
+        /// Number of virtual users that may run, from user 0 on; the others wait. Lets ramps be laid over a run.
+        gate: Option<watch::Receiver<usize>>,
+    },
+}
+
+/// What is to be run.
+#[derive(Clone)]
+pub struct Plan {
+    /// The jobs; at least one.
+    pub jobs: Vec<Job>,
+    /// How much, how long.
+    pub shape: Shape,
+    /// How long scenarios that are under way may go on when the duration is over.
+    pub grace: Duration,
+}
+
+/// One round of job indexes in which every job stands as often as its weight says, spread evenly (smooth weighted round
+/// robin). The `n`th scenario of a load is `schedule[n % len]`, so weights hold from the first few scenarios on, also with
+/// fewer virtual users than jobs.
+pub fn schedule(weights: &[u32]) -> Vec<usize> {
+    let weights: Vec<i64> = weights.iter().map(|w| i64::from((*w).max(1))).collect();
+    let divisor = weights.iter().copied().fold(0, gcd).max(1);
+    let weights: Vec<i64> = weights.iter().map(|w| w / divisor).collect();
+    let total: i64 = weights.iter().sum();
+    let mut credit = vec![0_i64; weights.len()];
+    let mut round = Vec::new();
+    for _ in 0..total {
+        credit.iter_mut().zip(&weights).for_each(|(credit, weight)| *credit += weight);
+        // The first of the highest, so that the order is the same everywhere.
+        let next = credit.iter().enumerate().rev().max_by_key(|(_, credit)| **credit).map(|(job, _)| job);
+        if let Some(job) = next
+            && let Some(credit) = credit.get_mut(job)
+        {
+            *credit -= total;
+            round.push(job);
+        }
+    }
+    round
+}
+
+fn gcd(a: i64, b: i64) -> i64 {
+    match b {
+        0 => a,
+        _ => gcd(b, a % b),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_holds_the_weights_spread_evenly() {
+        assert_eq!(schedule(&[1, 1, 1]), [0, 1, 2]);
+        assert_eq!(schedule(&[70, 30]).iter().filter(|job| **job == 0).count(), 7);
+        assert_eq!(schedule(&[3, 1]), [0, 0, 1, 0]);
+        assert_eq!(schedule(&[0, 2]), [1, 0, 1]);
+        assert_eq!(schedule(&[]), [] as [usize; 0]);
+    }
+}

@@ -1,0 +1,259 @@
+//! Step -> [`Call`]: which request a step means.
+
+use super::body::{BuildError, TurnContext, TurnKind, turn_body};
+use super::target::AppTarget;
+use super::{seed, url};
+use crate::client::{Call, Limits};
+use crate::model::AppMode;
+use crate::scenario::ast::{Action, Auth, Query, Raw, RawBody, ResponseMode, Step, Timeouts, Turn};
+use crate::scenario::template::{render_json, render_text};
+use serde_json::{Map, Value, json};
+
+/// Who sends a step's request, and from where.
+pub struct Caller<'a> {
+    /// Base URL without a final slash.
+    pub base_url: &'a str,
+    /// The app that is asked.
+    pub app: &'a AppTarget,
+    /// Response mode of the scenario.
+    pub mode: ResponseMode,
+    /// Values for the required inputs, or why there are none.
+    pub filled: &'a Result<Map<String, Value>, String>,
+    /// Limits where the step gives none.
+    pub limits: Limits,
+    /// Names that templates see.
+    pub scope: &'a Value,
+    /// Seed of whatever the step makes up.
+    pub seed: u64,
+}
+
+/// A request ready to send.
+pub struct Built {
+    /// The request.
+    pub call: Call,
+    /// The end user it speaks for, where it names one as text.
+    pub user: Option<String>,
+    /// Whether a stream of events was asked for.
+    pub streams: bool,
+}
+
+/// Method, path below the base URL, and body.
+struct Line {
+    method: String,
+    path: String,
+    body: Option<Sent>,
+}
+
+enum Sent {
+    Json(Value),
+    Text(String),
+}
+
+/// The request of a step.
+///
+/// # Errors
+/// A template that cannot be rendered, a required input that cannot be filled, an action that is no request.
+pub fn build(step: &Step, caller: &Caller<'_>) -> Result<Built, BuildError> {
+    let user = match &step.user {
+        Some(text) => render_text(text, caller.scope)?,
+        None => caller.scope.get("user").and_then(Value::as_str).unwrap_or_default().to_owned(),
+    };
+    let line = line(&step.action, caller, &user)?;
+    let named = line.body.as_ref().and_then(user_in);
+    let streams = matches!(&line.body, Some(Sent::Json(body)) if body["response_mode"] == "streaming");
+    let hang_up_after = match &step.action {
+        Action::Chat(turn) | Action::Completion(turn) => turn.hang_up_after,
+        _ => None,
+    };
+    let call = Call {
+        method: line.method,
+        url: format!("{}{}", caller.base_url, line.path),
+        headers: headers(step, caller, line.body.is_some())?,
+        body: line.body.map(|sent| match sent {
+            Sent::Json(value) => value.to_string().into(),
+            Sent::Text(text) => text.into(),
+        }),
+        limits: limits(caller.limits, &step.timeout),
+        planned: None,
+        hang_up_after,
+    };
+    Ok(Built { call, user: named, streams })
+}
+
+fn user_in(sent: &Sent) -> Option<String> {
+    match sent {
+        Sent::Json(body) => body.get("user").and_then(Value::as_str).map(str::to_owned),
+        Sent::Text(_) => None,
+    }
+}
+
+fn line(action: &Action, caller: &Caller<'_>, user: &str) -> Result<Line, BuildError> {
+    let scope = caller.scope;
+    let post = |path: String, body: Value| Line { method: "POST".into(), path, body: Some(Sent::Json(body)) };
+    let get = |path: &str| Line { method: "GET".into(), path: path.to_owned(), body: None };
+    let id = |text: &str| render_text(text, scope).map(|t| url::component(&t));
+    Ok(match action {
+        Action::Chat(turn) => post("/chat-messages".into(), turn_json(turn, TurnKind::Chat, caller, user)?),
+        Action::Completion(turn) => {
+            post("/completion-messages".into(), turn_json(turn, TurnKind::Completion, caller, user)?)
+        }
+        Action::History(query) => get(&read("/messages", query, user, scope)?),
+        Action::Conversations(query) => get(&read("/conversations", query, user, scope)?),
+        Action::Rename { conversation, name, auto } => {
+            let mut body = Map::new();
+            if let Some(name) = name {
+                body.insert("name".into(), render_json(name, scope)?);
+            }
+            if let Some(auto) = auto {
+                body.insert("auto_generate".into(), json!(auto));
+            }
+            body.insert("user".into(), json!(user));
+            post(format!("/conversations/{}/name", id(conversation)?), Value::Object(body))
+        }
+        Action::Delete { conversation } => deletion(&render_text(conversation, scope)?, user),
+        Action::Feedback { message, rating, content } => {
+            let mut body = Map::new();
+            body.insert("rating".into(), render_json(rating, scope)?);
+            if let Some(content) = content {
+                body.insert("content".into(), json!(render_text(content, scope)?));
+            }
+            body.insert("user".into(), json!(user));
+            post(format!("/messages/{}/feedbacks", id(message)?), Value::Object(body))
+        }
+        Action::Stop { task } => post(stop_path(caller.app.app.mode, &id(task)?), json!({"user": user})),
+        Action::Info => get("/info"),
+        Action::Parameters => get("/parameters"),
+        Action::Request(raw) => spelled_out(raw, scope)?,
+        Action::Parallel(_) => return Err(BuildError::NotARequest("parallel")),
+        Action::Pause(_) => return Err(BuildError::NotARequest("pause")),
+    })
+}
+
+/// `DELETE /conversations/{id}`, which carries a body.
+fn deletion(conversation: &str, user: &str) -> Line {
+    Line {
+        method: "DELETE".into(),
+        path: format!("/conversations/{}", url::component(conversation)),
+        body: Some(Sent::Json(json!({"user": user}))),
+    }
+}
+
+fn turn_json(turn: &Turn, kind: TurnKind, caller: &Caller<'_>, user: &str) -> Result<Value, BuildError> {
+    let context = TurnContext {
+        app_mode: caller.app.app.mode,
+        mode: caller.mode,
+        filled: caller.filled,
+        user,
+        scope: caller.scope,
+    };
+    turn_body(turn, kind, &context).map(Value::Object)
+}
+
+fn read(path: &str, query: &Query, user: &str, scope: &Value) -> Result<String, BuildError> {
+    let mut params = Vec::new();
+    if !query.no_user {
+        params.push(("user".to_owned(), user.to_owned()));
+    }
+    for (name, value) in &query.params {
+        params.push((name.clone(), render_text(value, scope)?));
+    }
+    Ok(url::with_query(path, &params))
+}
+
+fn stop_path(mode: Option<AppMode>, task: &str) -> String {
+    match mode {
+        Some(AppMode::Completion) => format!("/completion-messages/{task}/stop"),
+        Some(AppMode::Workflow) => format!("/workflows/tasks/{task}/stop"),
+        _ => format!("/chat-messages/{task}/stop"),
+    }
+}
+
+fn spelled_out(raw: &Raw, scope: &Value) -> Result<Line, BuildError> {
+    let body = match &raw.body {
+        None => None,
+        Some(RawBody::Json(json)) => Some(Sent::Json(render_json(json, scope)?)),
+        Some(RawBody::Text(text)) => Some(Sent::Text(render_text(text, scope)?)),
+    };
+    let path = url::spelled_out(&render_text(&raw.path, scope)?);
+    Ok(Line { method: raw.method.to_ascii_uppercase(), path, body })
+}
+
+fn headers(step: &Step, caller: &Caller<'_>, has_body: bool) -> Result<Vec<(String, String)>, BuildError> {
+    let mut headers = standard_headers(&step.auth, caller.app, caller.seed, has_body);
+    for (name, value) in &step.headers {
+        let value = value.as_ref().map(|text| render_text(text, caller.scope)).transpose()?;
+        let known = headers.iter().position(|(n, _)| n.eq_ignore_ascii_case(name));
+        match (known, value) {
+            (Some(i), None) => drop(headers.remove(i)),
+            (Some(i), Some(value)) => headers.splice(i..=i, [(name.clone(), value)]).for_each(drop),
+            (None, None) => {}
+            (None, Some(value)) => headers.push((name.clone(), value)),
+        }
+    }
+    Ok(headers)
+}
+
+fn standard_headers(auth: &Auth, app: &AppTarget, seed: u64, has_body: bool) -> Vec<(String, String)> {
+    let mut headers = Vec::new();
+    let authorization = match auth {
+        Auth::Key => Some(format!("Bearer {}", app.key)),
+        Auth::None => None,
+        Auth::Unknown => {
+            let mut rng = seed::generator(seed, &["unknown-key"]);
+            let token: String = (0..24).map(|_| rng.alphanumeric()).collect();
+            Some(format!("Bearer app-{token}"))
+        }
+        Auth::Header(text) => Some(text.replace("{key}", &app.key)),
+    };
+    if let Some(value) = authorization {
+        headers.push(("Authorization".to_owned(), value));
+    }
+    if has_body {
+        headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
+    }
+    headers.push(("User-Agent".to_owned(), USER_AGENT.to_owned()));
+    headers
+}
+
+const USER_AGENT: &str = concat!("difyprobe/", env!("CARGO_PKG_VERSION"));
+
+fn limits(run: Limits, step: &Timeouts) -> Limits {
+    Limits {
+        connect: step.connect.unwrap_or(run.connect),
+        tls: step.tls.unwrap_or(run.tls),
+        first_byte: step.first_byte.unwrap_or(run.first_byte),
+        first_event: step.first_event.unwrap_or(run.first_event),
+        idle: step.idle.unwrap_or(run.idle),
+        total: step.total.unwrap_or(run.total),
+    }
+}
+
+/// A request of the tool itself: discovery or clean-up.
+pub(super) fn own_call(
+    base_url: &str,
+    app: &AppTarget,
+    limits: Limits,
+    method: &str,
+    path: &str,
+    body: Option<&Value>,
+) -> Call {
+    Call {
+        method: method.to_owned(),
+        url: format!("{base_url}{path}"),
+        headers: standard_headers(&Auth::Key, app, 0, body.is_some()),
+        body: body.map(|b| b.to_string().into()),
+        limits,
+        planned: None,
+        hang_up_after: None,
+    }
+}
+
+/// The clean-up request for a conversation.
+pub(super) fn deletion_call(base_url: &str, app: &AppTarget, limits: Limits, conversation: &str, user: &str) -> Call {
+    let path = format!("/conversations/{}", url::component(conversation));
+    own_call(base_url, app, limits, "DELETE", &path, Some(&json!({"user": user})))
+}
+
+#[cfg(test)]
+#[path = "call_tests.rs"]
+mod tests;

@@ -1,0 +1,131 @@
+//! `user_input_form` of `GET /parameters`: which inputs an app declares, and legal values for the required ones.
+
+use super::seed;
+use crate::model::{ControlKind, InputField};
+use serde_json::{Map, Value, json};
+
+/// Declared inputs, in form order. Each item is an object of one member, named after its control; anything else is
+/// left out.
+pub fn parse(parameters: &Value) -> Vec<InputField> {
+    let items = parameters.get("user_input_form").and_then(Value::as_array);
+    items.into_iter().flatten().filter_map(Value::as_object).flat_map(|item| item.iter()).filter_map(field).collect()
+}
+
+fn field((control, about): (&String, &Value)) -> Option<InputField> {
+    let variable = about.get("variable")?.as_str()?.to_owned();
+    let options = about.get("options").and_then(Value::as_array).into_iter().flatten();
+    Some(InputField {
+        variable,
+        kind: kind(control),
+        required: about.get("required").and_then(Value::as_bool).unwrap_or(false),
+        max_length: about.get("max_length").and_then(Value::as_u64).filter(|n| *n > 0),
+        options: options.filter_map(text_of).collect(),
+    })
+}
+
+fn kind(control: &str) -> ControlKind {
+    match control {
+        "text-input" => ControlKind::Text,
+        "paragraph" => ControlKind::Paragraph,
+        "select" => ControlKind::Select,
+        "number" => ControlKind::Number,
+        "checkbox" => ControlKind::Checkbox,
+        "file" => ControlKind::File,
+        "file-list" => ControlKind::FileList,
+        _ => ControlKind::Other,
+    }
+}
+
+fn text_of(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// Legal values for the required inputs.
+///
+/// # Errors
+/// A sentence that names a required input nobody can make up: a file, a select without options, an unknown control.
+pub fn fill(fields: &[InputField], rng: &mut fastrand::Rng) -> Result<Map<String, Value>, String> {
+    let mut inputs = Map::new();
+    for field in fields.iter().filter(|f| f.required) {
+        inputs.insert(field.variable.clone(), value_for(field, rng)?);
+    }
+    Ok(inputs)
+}
+
+fn value_for(field: &InputField, rng: &mut fastrand::Rng) -> Result<Value, String> {
+    let name = &field.variable;
+    match field.kind {
+        ControlKind::Text | ControlKind::Paragraph => {
+            let longest = field.max_length.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+            Ok(json!(seed::word(rng).chars().take(longest).collect::<String>()))
+        }
+        ControlKind::Number => Ok(json!(rng.u32(1..=9))),
+        ControlKind::Checkbox => Ok(json!(true)),
+        ControlKind::Select => match field.options.first() {
+            Some(option) => Ok(json!(option)),
+            None => Err(format!("the app requires input `{name}`, a select without options")),
+        },
+        ControlKind::File | ControlKind::FileList => {
+            Err(format!("the app requires a file as input `{name}`; give it in the scenario's `inputs`"))
+        }
+        ControlKind::Other => Err(format!(
+            "the app requires input `{name}`, whose control is not known; give it in the scenario's `inputs`"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_read_with_its_types_and_limits() {
+        let parameters = json!({"user_input_form": [
+            {"text-input": {"label": "Name", "max_length": 48, "required": true, "variable": "name"}},
+            {"select": {"options": ["en", "fr"], "required": false, "variable": "lang"}},
+            {"number": {"default": "", "required": false, "variable": "age", "max_length": 0}},
+        ]});
+        let fields = parse(&parameters);
+        let names: Vec<&str> = fields.iter().map(|f| f.variable.as_str()).collect();
+        assert_eq!(names, ["name", "lang", "age"]);
+        assert_eq!((fields[0].kind, fields[0].required, fields[0].max_length), (ControlKind::Text, true, Some(48)));
+        assert_eq!(fields[1].options, ["en", "fr"]);
+        assert_eq!(fields[2].max_length, None);
+    }
+
+    #[test]
+    fn junk_in_a_form_is_left_out() {
+        for junk in [json!(null), json!([]), json!({"user_input_form": "x"}), json!({"user_input_form": [1, {"a": 2}]})]
+        {
+            assert_eq!(parse(&junk), vec![]);
+        }
+        let odd = parse(&json!({"user_input_form": [{"hologram": {"variable": "h", "required": "yes"}}]}));
+        assert_eq!((odd[0].kind, odd[0].required), (ControlKind::Other, false));
+    }
+
+    fn required(kind: ControlKind, max_length: Option<u64>, options: &[&str]) -> InputField {
+        let options = options.iter().map(|o| (*o).to_owned()).collect();
+        InputField { variable: "v".into(), kind, required: true, max_length, options }
+    }
+
+    #[test]
+    fn required_inputs_get_legal_values() {
+        let mut rng = fastrand::Rng::with_seed(1);
+        let mut one = |field| fill(&[field], &mut rng).map(|m| m["v"].clone());
+        assert_eq!(one(required(ControlKind::Text, Some(3), &[])).unwrap().as_str().unwrap().chars().count(), 3);
+        assert!(one(required(ControlKind::Number, None, &[])).unwrap().is_u64());
+        assert_eq!(one(required(ControlKind::Select, None, &["b", "a"])).unwrap(), "b");
+        assert_eq!(one(required(ControlKind::Checkbox, None, &[])).unwrap(), true);
+        assert!(one(required(ControlKind::File, None, &[])).unwrap_err().contains("`v`"));
+    }
+
+    #[test]
+    fn optional_inputs_are_left_out() {
+        let field = InputField { required: false, ..required(ControlKind::FileList, None, &[]) };
+        assert_eq!(fill(&[field], &mut fastrand::Rng::with_seed(1)), Ok(Map::new()));
+    }
+}

@@ -1,0 +1,35 @@
+//! One user's way through a scenario: step -> [`client::Call`](crate::client::Call) -> exchange -> captures and
+//! expectations.
+//!
+//! In: a [`Session`] (client, target, where recordings go) and a scenario. Out: exchanges in the session's [`Sink`] and a
+//! [`ScenarioRun`]. It records and evaluates what the scenario file expects; it knows no rules.
+
+mod body;
+mod call;
+mod cleanup;
+mod discover;
+mod document;
+mod expect;
+mod form;
+mod path;
+mod probe;
+mod run;
+mod scope;
+mod seed;
+mod session;
+mod steps;
+mod target;
+mod url;
+mod value;
+
+pub use body::{BuildError, TurnKind, turn_body};
+pub use call::{Built, Caller, build};
+pub use discover::{Discovery, Given, discover};
+pub use document::{document, document_of_frames};
+pub use expect::{evaluate, timing_of};
+pub use form::{fill, parse as parse_form};
+pub use path::select;
+pub use probe::DiscoveryError;
+pub use run::{ScenarioRun, Visit, not_applicable, run_scenario};
+pub use session::{Finished, Pace, Progress, Session, SessionOptions, Sink};
+pub use target::{AppTarget, Target};

@@ -1,0 +1,291 @@
+//! One way through a scenario, from its variables to its clean-up.
+
+use super::session::Session;
+use super::steps::{Halt, Lane, run_steps};
+use super::target::AppTarget;
+use super::{cleanup, form, scope, seed};
+use crate::model::{App, Outcome};
+use crate::report::run::{ExpectationFailure, ScenarioResult};
+use crate::scenario::ast::{Need, Scenario};
+use serde_json::{Map, Value};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Which time through a scenario this is.
+#[derive(Clone, Debug)]
+pub struct Visit {
+    /// Virtual user, from 0.
+    pub vu: u32,
+    /// Iteration of that virtual user, from 0.
+    pub iteration: u32,
+    /// Number of this visit among all of its scenario, over all virtual users, from 0; picks data rows.
+    pub ticket: u64,
+    /// Planned send of the first request (open model).
+    pub planned: Option<Instant>,
+    /// Stops this visit; a child of the session's token.
+    pub stop: CancellationToken,
+    pub(super) name: String,
+}
+
+impl Visit {
+    /// The first visit of virtual user 0.
+    pub fn first(stop: CancellationToken) -> Visit {
+        Visit::new(0, 0, 0, stop)
+    }
+
+    /// A visit.
+    pub fn new(vu: u32, iteration: u32, ticket: u64, stop: CancellationToken) -> Visit {
+        Visit { vu, iteration, ticket, planned: None, stop, name: format!("{vu}/{iteration}") }
+    }
+}
+
+/// What became of one way through a scenario.
+#[derive(Clone, Debug)]
+pub struct ScenarioRun {
+    /// Scenario id.
+    pub id: String,
+    /// Title.
+    pub title: String,
+    /// File.
+    pub file: String,
+    /// Label of the app.
+    pub app: String,
+    /// Virtual user.
+    pub vu: u32,
+    /// Iteration of that virtual user.
+    pub iteration: u32,
+    /// `Pass`, `Fail` (an expectation), `CouldNotRun`, `NotApplicable` or `Error`.
+    pub outcome: Outcome,
+    /// Why, where it is not a pass.
+    pub reason: Option<String>,
+    /// Cut short by a stop or by the end of the load.
+    pub stopped: bool,
+    /// Expectations that did not hold.
+    pub failures: Vec<ExpectationFailure>,
+    /// Clean-up that failed.
+    pub cleanup_failures: Vec<String>,
+    /// Requests sent.
+    pub requests: u64,
+    /// Duration, clean-up left out.
+    pub elapsed: Duration,
+    /// Planned start (open model).
+    pub planned: Option<Instant>,
+}
+
+impl ScenarioRun {
+    /// A run that sent nothing.
+    pub fn empty(scenario: &Scenario, app: &str, visit: &Visit, outcome: Outcome, reason: Option<String>) -> Self {
+        ScenarioRun {
+            id: scenario.id.clone(),
+            title: scenario.title.clone(),
+            file: scenario.file.clone(),
+            app: app.to_owned(),
+            vu: visit.vu,
+            iteration: visit.iteration,
+            outcome,
+            reason,
+            stopped: false,
+            failures: Vec::new(),
+            cleanup_failures: Vec::new(),
+            requests: 0,
+            elapsed: Duration::ZERO,
+            planned: visit.planned,
+        }
+    }
+}
+
+impl From<ScenarioRun> for ScenarioResult {
+    fn from(run: ScenarioRun) -> Self {
+        ScenarioResult {
+            id: run.id,
+            title: run.title,
+            file: run.file,
+            app: run.app,
+            outcome: run.outcome,
+            reason: run.reason,
+            failures: run.failures,
+            cleanup_failures: run.cleanup_failures,
+            requests: run.requests,
+            elapsed_ms: u64::try_from(run.elapsed.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// Why a scenario does not apply to an app; `None` when it does.
+pub fn not_applicable(scenario: &Scenario, app: &App) -> Option<String> {
+    let Some(mode) = app.mode else {
+        return Some("the mode of the app is not known".to_owned());
+    };
+    if !scenario.apps.contains(&mode) {
+        let modes: Vec<&str> = scenario.apps.iter().map(|m| m.as_str()).collect();
+        return Some(format!("it is for {} apps, this is a {mode} app", modes.join(", ")));
+    }
+    scenario.needs.iter().find_map(|need| match need {
+        Need::TextInput if app.text_input().is_none() => Some("the app declares no text input".to_owned()),
+        Need::RequiredInput if app.required_input().is_none() => Some("the app declares no required input".to_owned()),
+        Need::NoRequiredInput => {
+            app.required_input().map(|f| format!("the app declares a required input, `{}`", f.variable))
+        }
+        Need::Blocking if !mode.can_block() => Some(format!("{mode} apps have no blocking mode")),
+        Need::TextInput | Need::RequiredInput | Need::Blocking => None,
+    })
+}
+
+/// What one way through a scenario has noted so far.
+#[derive(Default)]
+pub(super) struct Log {
+    pub failures: Vec<ExpectationFailure>,
+    pub cleanup_failures: Vec<String>,
+    pub requests: u64,
+    /// Conversations that turns created: id and end user.
+    pub conversations: Vec<(String, String)>,
+    /// Captures that did not come: name and why.
+    pub missing: Vec<(String, String)>,
+    pub planned: Option<Instant>,
+}
+
+/// One way through a scenario, while it lasts.
+pub(super) struct Walk<'s> {
+    pub session: &'s Session,
+    pub scenario: &'s Scenario,
+    pub app: &'s AppTarget,
+    pub visit: &'s Visit,
+    pub filled: Result<Map<String, Value>, String>,
+    log: Mutex<Log>,
+}
+
+impl Walk<'_> {
+    /// The notes; never held over an await.
+    pub fn log(&self) -> MutexGuard<'_, Log> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A seed that is different for every iteration of every virtual user.
+    pub fn seed(&self, what: &str) -> u64 {
+        seed::derive(self.session.seed, &scope::place(self.scenario, self.app, self.visit, what))
+    }
+}
+
+/// Runs a scenario once on one app of the target, clean-up included, and tells the sink.
+pub async fn run_scenario(session: &Session, scenario: &Scenario, app: usize, visit: Visit) -> ScenarioRun {
+    session.progress.runs_started.fetch_add(1, Relaxed);
+    let run = match session.target.apps.get(app) {
+        None => {
+            let reason = format!("there is no app number {app}");
+            ScenarioRun::empty(scenario, "", &visit, Outcome::Error, Some(reason))
+        }
+        Some(app) => match not_applicable(scenario, &app.app) {
+            Some(reason) => ScenarioRun::empty(scenario, &app.app.label, &visit, Outcome::NotApplicable, Some(reason)),
+            None => walk(session, scenario, app, &visit).await,
+        },
+    };
+    session.conclude(&run);
+    run
+}
+
+async fn walk(session: &Session, scenario: &Scenario, app: &AppTarget, visit: &Visit) -> ScenarioRun {
+    let began = Instant::now();
+    let mut rng = seed::generator(session.seed, &scope::place(scenario, app, visit, "form"));
+    let walk = Walk {
+        session,
+        scenario,
+        app,
+        visit,
+        filled: form::fill(&app.app.inputs, &mut rng),
+        log: Mutex::new(Log { planned: visit.planned, ..Log::default() }),
+    };
+    let run_id = scope::RunId { id: &session.run_id, seed: session.seed };
+    let mut lane = match scope::start(run_id, scenario, app, visit) {
+        Ok(names) => Lane::new(names, visit.stop.clone()),
+        Err(error) => {
+            return ScenarioRun::empty(scenario, &app.app.label, visit, Outcome::CouldNotRun, Some(error.to_string()));
+        }
+    };
+    let ended = run_steps(&walk, &mut lane, &scenario.steps).await.err();
+    let elapsed = began.elapsed();
+    cleanup::run(&walk, lane).await;
+    conclude(&walk, ended, elapsed)
+}
+
+fn conclude(walk: &Walk<'_>, ended: Option<Halt>, elapsed: Duration) -> ScenarioRun {
+    let log = std::mem::take(&mut *walk.log());
+    let stopped = matches!(ended, Some(Halt::Stopped));
+    let halted = ended.map(|halt| match halt {
+        Halt::Stopped => "stopped before its end".to_owned(),
+        Halt::CouldNotRun(reason) | Halt::Unreachable(reason) => reason,
+    });
+    let failed = log.failures.len();
+    let (outcome, reason) = match (failed, halted) {
+        (0, None) => (Outcome::Pass, None),
+        (0, Some(reason)) => (Outcome::CouldNotRun, Some(reason)),
+        (_, None) => (Outcome::Fail, Some(count(failed))),
+        (_, Some(reason)) => (Outcome::Fail, Some(format!("{}; then: {reason}", count(failed)))),
+    };
+    ScenarioRun {
+        stopped,
+        failures: log.failures,
+        cleanup_failures: log.cleanup_failures,
+        requests: log.requests,
+        elapsed,
+        ..ScenarioRun::empty(walk.scenario, &walk.app.app.label, walk.visit, outcome, reason)
+    }
+}
+
+fn count(failed: usize) -> String {
+    match failed {
+        1 => "1 expectation does not hold".to_owned(),
+        n => format!("{n} expectations do not hold"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{AppMode, ControlKind, InputField};
+    use crate::scenario::ast::ResponseMode;
+
+    fn scenario(needs: Vec<Need>) -> Scenario {
+        Scenario {
+            file: "a.yaml".into(),
+            id: "a".into(),
+            title: "A".into(),
+            apps: vec![AppMode::Chat, AppMode::AgentChat],
+            mode: ResponseMode::Streaming,
+            needs,
+            slow: false,
+            rules: vec![],
+            vars: vec![],
+            data: vec![],
+            steps: vec![],
+            finally: vec![],
+        }
+    }
+
+    fn app(mode: AppMode, required: bool) -> App {
+        let field = InputField {
+            variable: "name".into(),
+            kind: ControlKind::Text,
+            required,
+            max_length: None,
+            options: vec![],
+        };
+        let inputs = if required { vec![field] } else { vec![] };
+        App { label: "x".into(), mode: Some(mode), inputs, server_version: None }
+    }
+
+    #[test]
+    fn a_scenario_applies_by_mode_and_by_what_the_app_declares() {
+        let why = |needs: Vec<Need>, app: &App| not_applicable(&scenario(needs), app);
+        assert_eq!(why(vec![], &app(AppMode::Chat, false)), None);
+        let other = why(vec![], &app(AppMode::Workflow, false)).unwrap();
+        assert_eq!(other, "it is for chat, agent-chat apps, this is a workflow app");
+        assert_eq!(why(vec![Need::TextInput, Need::RequiredInput], &app(AppMode::Chat, true)), None);
+        assert!(why(vec![Need::TextInput], &app(AppMode::Chat, false)).is_some());
+        assert!(why(vec![Need::RequiredInput], &app(AppMode::Chat, false)).is_some());
+        assert!(why(vec![Need::NoRequiredInput], &app(AppMode::Chat, true)).unwrap().contains("`name`"));
+        assert_eq!(why(vec![Need::Blocking], &app(AppMode::Chat, false)), None);
+        assert!(why(vec![Need::Blocking], &app(AppMode::AgentChat, false)).is_some());
+    }
+}

@@ -1,0 +1,220 @@
+//! What all flows of a run share: the client, the target, where recordings go, counters.
+
+use super::call::Built;
+use super::run::ScenarioRun;
+use super::target::Target;
+use crate::client::{Client, Limits, Options};
+use crate::model::{Exchange, FaultClass, Origin, Outcome};
+use crate::sse::TimedFrame;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// How waiting in scenarios is treated. `wait` and `pause` are always honoured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pace {
+    /// Whether think time is slept.
+    pub honour_think: bool,
+}
+
+/// What finished.
+#[derive(Debug)]
+pub enum Finished {
+    /// One exchange.
+    Exchange(Arc<Exchange>),
+    /// One way through a scenario; its exchanges were told before.
+    Run(Box<ScenarioRun>),
+}
+
+/// Where recordings go.
+pub enum Sink {
+    /// Everything is kept (`check`, `snapshot`, `diff`).
+    Collect(Mutex<Vec<Arc<Exchange>>>),
+    /// Everything is offered to a judge and never waited for (`load`). What finds the channel full is counted by
+    /// [`Progress::not_judged`].
+    Channel(mpsc::Sender<Finished>),
+}
+
+impl Sink {
+    /// An empty collection.
+    pub fn collect() -> Sink {
+        Sink::Collect(Mutex::default())
+    }
+}
+
+/// Counters of a run, to be read at any time.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Requests sent.
+    pub requests: AtomicU64,
+    /// Requests that are under way.
+    pub in_flight: AtomicU64,
+    /// Requests under way that asked for a stream of events.
+    pub open_streams: AtomicU64,
+    /// Exchanges that were cut short, other than by ourselves.
+    pub faults: AtomicU64,
+    /// Scenario runs begun.
+    pub runs_started: AtomicU64,
+    /// Scenario runs ended.
+    pub runs_done: AtomicU64,
+    /// Scenario runs that ended in a failure or an error.
+    pub runs_failed: AtomicU64,
+    /// Scenario runs planned; 0 where their number is open.
+    pub runs_planned: AtomicU64,
+    /// Exchanges and runs that found the judge's channel full.
+    pub not_judged: AtomicU64,
+}
+
+/// Settings of a session.
+pub struct SessionOptions {
+    /// Settings of the client; its secrets are those of the target.
+    pub client: Options,
+    /// Id of the run: part of the default end users, so that runs do not meet.
+    pub run_id: String,
+    /// Seed of everything made up.
+    pub seed: u64,
+    /// Stops everything.
+    pub stop: CancellationToken,
+    /// How waiting is treated.
+    pub pace: Pace,
+    /// Leave the conversations that scenarios created on the server.
+    pub keep: bool,
+    /// How long clean-up may take after a stop.
+    pub grace: Duration,
+    /// First exchange id.
+    pub first_id: u64,
+}
+
+/// What all flows of a run share.
+pub struct Session {
+    /// The server under test.
+    pub target: Target,
+    /// Id of the run.
+    pub run_id: String,
+    /// Seed of everything made up.
+    pub seed: u64,
+    /// Stops everything.
+    pub stop: CancellationToken,
+    /// How waiting is treated.
+    pub pace: Pace,
+    /// Leave the conversations that scenarios created on the server.
+    pub keep: bool,
+    /// How long clean-up may take after a stop.
+    pub grace: Duration,
+    /// Limits where a step gives none.
+    pub limits: Limits,
+    /// Counters.
+    pub progress: Progress,
+    client: Client,
+    next_id: AtomicU64,
+    sink: Sink,
+}
+
+impl Session {
+    /// A session on a target; nothing is sent yet.
+    pub fn new(target: Target, options: SessionOptions, sink: Sink) -> Session {
+        let client = Options { secrets: target.secrets(), ..options.client };
+        Session {
+            limits: client.limits,
+            client: Client::new(client),
+            target,
+            run_id: options.run_id,
+            seed: options.seed,
+            stop: options.stop,
+            pace: options.pace,
+            keep: options.keep,
+            grace: options.grace,
+            progress: Progress::default(),
+            next_id: AtomicU64::new(options.first_id.max(1)),
+            sink,
+        }
+    }
+
+    /// Sends a request, records it and hands the recording to the sink.
+    pub async fn send(
+        &self,
+        built: Built,
+        app: &str,
+        origin: Origin,
+        watch: Option<mpsc::UnboundedSender<TimedFrame>>,
+        stop: &CancellationToken,
+    ) -> Arc<Exchange> {
+        let id = self.next_id.fetch_add(1, Relaxed);
+        let recorded = {
+            let _flight = Flight::begin(&self.progress, built.streams);
+            self.client.send(built.call, watch, stop).await
+        };
+        let exchange = Arc::new(Exchange {
+            id,
+            app: app.to_owned(),
+            origin,
+            request: recorded.request,
+            reply: recorded.reply,
+            fault: recorded.fault,
+            timing: recorded.timing,
+        });
+        if exchange.fault.as_ref().is_some_and(|f| f.class != FaultClass::Cancelled) {
+            self.progress.faults.fetch_add(1, Relaxed);
+        }
+        self.finish(Finished::Exchange(Arc::clone(&exchange)));
+        exchange
+    }
+
+    /// Counts a run that ended and tells the sink.
+    pub fn conclude(&self, run: &ScenarioRun) {
+        self.progress.runs_done.fetch_add(1, Relaxed);
+        if matches!(run.outcome, Outcome::Fail | Outcome::Error) {
+            self.progress.runs_failed.fetch_add(1, Relaxed);
+        }
+        self.finish(Finished::Run(Box::new(run.clone())));
+    }
+
+    fn finish(&self, finished: Finished) {
+        match (&self.sink, finished) {
+            (Sink::Collect(kept), Finished::Exchange(exchange)) => {
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
+            }
+            (Sink::Collect(_), Finished::Run(_)) => {}
+            (Sink::Channel(to), finished) => {
+                if to.try_send(finished).is_err() {
+                    self.progress.not_judged.fetch_add(1, Relaxed);
+                }
+            }
+        }
+    }
+
+    /// Takes what was collected, in the order of sending. Empty for a channel.
+    pub fn take_exchanges(&self) -> Vec<Exchange> {
+        let Sink::Collect(kept) = &self.sink else {
+            return Vec::new();
+        };
+        let kept = std::mem::take(&mut *kept.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut exchanges: Vec<Exchange> = kept.into_iter().map(Arc::unwrap_or_clone).collect();
+        exchanges.sort_by_key(|e| e.id);
+        exchanges
+    }
+}
+
+/// Keeps the counters right when a send is dropped half way.
+struct Flight<'p> {
+    progress: &'p Progress,
+    streams: bool,
+}
+
+impl<'p> Flight<'p> {
+    fn begin(progress: &'p Progress, streams: bool) -> Flight<'p> {
+        progress.requests.fetch_add(1, Relaxed);
+        progress.in_flight.fetch_add(1, Relaxed);
+        progress.open_streams.fetch_add(u64::from(streams), Relaxed);
+        Flight { progress, streams }
+    }
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        self.progress.in_flight.fetch_sub(1, Relaxed);
+        self.progress.open_streams.fetch_sub(u64::from(self.streams), Relaxed);
+    }
+}

@@ -1,0 +1,397 @@
+//! Steps in order, side by side, and while a stream is open.
+
+use super::body::BuildError;
+use super::call::{Built, Caller, build};
+use super::run::Walk;
+use super::{document, expect, path, scope};
+use crate::model::{Exchange, FaultClass, Origin};
+use crate::report::run::ExpectationFailure;
+use crate::scenario::ast::{Action, At, During, Parallel, Step, Think};
+use crate::scenario::template::{TemplateError, render_json};
+use crate::sse::TimedFrame;
+use futures_util::future::join_all;
+use serde_json::{Map, Value};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Why the steps did not go on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Halt {
+    /// The stop token fired.
+    Stopped,
+    /// Something that a step needs is missing.
+    CouldNotRun(String),
+    /// The server cannot be reached.
+    Unreachable(String),
+}
+
+/// One sequence of steps with the names it sees.
+#[derive(Clone)]
+pub(super) struct Lane {
+    /// Names, always an object.
+    pub scope: Value,
+    /// Captures in order, for whoever joins the lane.
+    pub captured: Vec<(String, Value)>,
+    /// Stops the lane.
+    pub stop: CancellationToken,
+}
+
+impl Lane {
+    pub fn new(names: Map<String, Value>, stop: CancellationToken) -> Lane {
+        Lane { scope: Value::Object(names), captured: Vec::new(), stop }
+    }
+
+    /// A lane beside this one.
+    fn branch(&self, number: u32) -> Lane {
+        let mut lane = Lane { captured: Vec::new(), ..self.clone() };
+        scope::bind(&mut lane.scope, "lane", number.into());
+        lane
+    }
+
+    fn capture(&mut self, name: &str, value: Value) {
+        scope::bind(&mut self.scope, name, value.clone());
+        self.captured.push((name.to_owned(), value));
+    }
+
+    /// Takes over what repeated or parallel steps captured: the last value under its name, all of them under
+    /// `<name>_all`.
+    fn gather(&mut self, captured: Vec<(String, Value)>) {
+        let mut all: Map<String, Value> = Map::new();
+        for (name, value) in captured {
+            if let Value::Array(values) = all.entry(name.clone()).or_insert_with(|| Value::Array(Vec::new())) {
+                values.push(value.clone());
+            }
+            self.capture(&name, value);
+        }
+        for (name, values) in all {
+            self.capture(&format!("{name}_all"), values);
+        }
+    }
+}
+
+type Steps<'a> = Pin<Box<dyn Future<Output = Result<(), Halt>> + Send + 'a>>;
+
+/// Runs steps in order, up to the first that halts.
+pub(super) fn run_steps<'a>(walk: &'a Walk<'a>, lane: &'a mut Lane, steps: &'a [Step]) -> Steps<'a> {
+    Box::pin(async move {
+        for step in steps {
+            run_step(walk, lane, step).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Runs one step, as often as its `for-each` says.
+pub(super) async fn run_step(walk: &Walk<'_>, lane: &mut Lane, step: &Step) -> Result<(), Halt> {
+    let Some((name, rows)) = &step.for_each else {
+        return run_once(walk, lane, step, "").await;
+    };
+    let mut captured = Vec::new();
+    for row in rows {
+        let row = render_json(row, &lane.scope).map_err(|e| unrendered(walk, step, &e))?;
+        let about = format!(" ({name}: {})", super::value::show(&row));
+        let mut round = Lane { captured: Vec::new(), ..lane.clone() };
+        scope::bind(&mut round.scope, name, row);
+        run_once(walk, &mut round, step, &about).await?;
+        captured.extend(round.captured);
+    }
+    lane.gather(captured);
+    Ok(())
+}
+
+async fn run_once(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str) -> Result<(), Halt> {
+    if let Some(wait) = step.wait {
+        sleep(wait, &lane.stop).await?;
+    }
+    if lane.stop.is_cancelled() {
+        return Err(Halt::Stopped);
+    }
+    match &step.action {
+        Action::Parallel(parallel) => run_parallel(walk, lane, parallel).await?,
+        Action::Pause(time) => sleep(*time, &lane.stop).await?,
+        _ => run_request(walk, lane, step, about).await?,
+    }
+    if let (Some(think), true) = (&step.think, walk.session.pace.honour_think) {
+        let seed = walk.seed(&format!("think {}", step.id));
+        sleep(think_time(think, &mut fastrand::Rng::with_seed(seed)), &lane.stop).await?;
+    }
+    Ok(())
+}
+
+async fn run_parallel(walk: &Walk<'_>, lane: &mut Lane, parallel: &Parallel) -> Result<(), Halt> {
+    let copies = (0..parallel.times).flat_map(|copy| parallel.branches.iter().map(move |steps| (copy, steps)));
+    let lanes = copies.map(|(copy, steps)| {
+        let mut lane = lane.branch(copy);
+        async move {
+            let ended = run_steps(walk, &mut lane, steps).await;
+            (ended, lane.captured)
+        }
+    });
+    let ended = join_all(lanes).await;
+    let mut halt = Ok(());
+    let mut captured = Vec::new();
+    for (result, of_lane) in ended {
+        captured.extend(of_lane);
+        halt = halt.and(result);
+    }
+    lane.gather(captured);
+    halt
+}
+
+async fn run_request(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str) -> Result<(), Halt> {
+    let mut built = built(walk, lane, step)?;
+    built.call.planned = walk.log().planned.take();
+    let user = built.user.clone();
+    let during = match &step.action {
+        Action::Chat(turn) | Action::Completion(turn) => turn.during.as_ref(),
+        _ => None,
+    };
+    let (exchange, beside) = match during {
+        None => (send(walk, lane, step, built, None).await, Ok(())),
+        Some(during) => send_beside(walk, lane, step, built, during).await,
+    };
+    if is_stopped(&exchange, lane) {
+        return Err(Halt::Stopped);
+    }
+    let document = document::document(&exchange, walk.app.app.mode);
+    take_captures(walk, lane, step, &document, &exchange);
+    super::cleanup::note(walk, &exchange, &document, user.as_deref());
+    check(walk, lane, step, &exchange, &document, about);
+    beside?;
+    unreachable(&exchange)?;
+    cut_short(walk, step, &exchange);
+    Ok(())
+}
+
+fn built(walk: &Walk<'_>, lane: &Lane, step: &Step) -> Result<Built, Halt> {
+    let caller = Caller {
+        base_url: &walk.session.target.base_url,
+        app: walk.app,
+        mode: walk.scenario.mode,
+        filled: &walk.filled,
+        limits: walk.session.limits,
+        scope: &lane.scope,
+        seed: walk.seed(&step.id),
+    };
+    build(step, &caller).map_err(|error| match error {
+        BuildError::Template(error) => unrendered(walk, step, &error),
+        other => Halt::CouldNotRun(format!("step `{}`: {other}", step.id)),
+    })
+}
+
+/// A template that cannot be rendered; where a capture did not come, that is the cause to tell.
+fn unrendered(walk: &Walk<'_>, step: &Step, error: &TemplateError) -> Halt {
+    let log = walk.log();
+    let cause = log.missing.iter().find(|(name, _)| error.text.contains(name.as_str()));
+    Halt::CouldNotRun(match cause {
+        Some((name, why)) => format!("step `{}` needs `{name}`, which was not captured: {why}", step.id),
+        None => format!("step `{}`: failed to {error}", step.id),
+    })
+}
+
+async fn send(
+    walk: &Walk<'_>,
+    lane: &Lane,
+    step: &Step,
+    built: Built,
+    watch: Option<mpsc::UnboundedSender<TimedFrame>>,
+) -> Arc<Exchange> {
+    walk.log().requests += 1;
+    let origin = origin(walk, &step.id, step.at);
+    walk.session.send(built, &walk.app.app.label, origin, watch, &lane.stop).await
+}
+
+/// Sends a turn and runs steps beside it once enough events have come.
+async fn send_beside(
+    walk: &Walk<'_>,
+    lane: &mut Lane,
+    step: &Step,
+    built: Built,
+    during: &During,
+) -> (Arc<Exchange>, Result<(), Halt>) {
+    let (to, from) = mpsc::unbounded_channel();
+    let mut beside = Lane { captured: Vec::new(), ..lane.clone() };
+    let steps = async {
+        let frames = first_events(from, during.after_events).await.map_err(|seen| {
+            let wanted = during.after_events;
+            Halt::CouldNotRun(format!("step `{}`: the stream had {seen} events, `during` waits for {wanted}", step.id))
+        })?;
+        let document = document::document_of_frames(&frames, walk.app.app.mode);
+        for (name, path) in &step.capture {
+            if let Ok(Some(value)) = path::capture(&document, path) {
+                scope::bind(&mut beside.scope, name, value);
+            }
+        }
+        run_steps(walk, &mut beside, &during.steps).await
+    };
+    let (exchange, ended) = tokio::join!(send(walk, lane, step, built, Some(to)), steps);
+    for (name, value) in beside.captured {
+        lane.capture(&name, value);
+    }
+    (exchange, ended)
+}
+
+/// Frames up to the `wanted`th event; `Err` with the number of events when the stream ended before.
+async fn first_events(mut from: mpsc::UnboundedReceiver<TimedFrame>, wanted: u32) -> Result<Vec<TimedFrame>, u32> {
+    let mut frames = Vec::new();
+    let mut seen = 0;
+    while let Some(frame) = from.recv().await {
+        seen += u32::from(!document::is_ping(&frame));
+        frames.push(frame);
+        if seen >= wanted {
+            return Ok(frames);
+        }
+    }
+    Err(seen)
+}
+
+fn take_captures(walk: &Walk<'_>, lane: &mut Lane, step: &Step, document: &Value, exchange: &Exchange) {
+    for (name, path) in &step.capture {
+        let why = match path::capture(document, path) {
+            Ok(Some(value)) => {
+                lane.capture(name, value);
+                continue;
+            }
+            Ok(None) => format!("step `{}` ({}) has nothing at `{path}`", step.id, ending(exchange)),
+            Err(error) => error,
+        };
+        walk.log().missing.push((name.clone(), why));
+    }
+}
+
+/// How an exchange ended, in a few words.
+fn ending(exchange: &Exchange) -> String {
+    match (&exchange.reply, &exchange.fault) {
+        (Some(reply), None) => format!("status {}", reply.status),
+        (Some(reply), Some(fault)) => format!("status {}, then {}", reply.status, fault.detail),
+        (None, Some(fault)) => fault.detail.clone(),
+        (None, None) => "no response".to_owned(),
+    }
+}
+
+fn check(walk: &Walk<'_>, lane: &Lane, step: &Step, exchange: &Exchange, document: &Value, about: &str) {
+    for expect in &step.expect {
+        if let Err(message) = expect::evaluate(&expect.check, exchange, document, &lane.scope) {
+            walk.log().failures.push(ExpectationFailure {
+                place: format!("{}:{}:{}", walk.scenario.file, expect.at.line, expect.at.column),
+                step: step.id.clone(),
+                message: format!("{message}{about}"),
+                exchange: Some(exchange.id),
+            });
+        }
+    }
+}
+
+fn is_stopped(exchange: &Exchange, lane: &Lane) -> bool {
+    lane.stop.is_cancelled() && exchange.fault.as_ref().is_some_and(|f| f.class == FaultClass::Cancelled)
+}
+
+/// Later steps say nothing about a server that cannot be reached.
+fn unreachable(exchange: &Exchange) -> Result<(), Halt> {
+    use FaultClass::{Connect, TimeoutConnect, TimeoutTls, Tls};
+    match &exchange.fault {
+        Some(fault) if matches!(fault.class, Connect | Tls | TimeoutConnect | TimeoutTls) => {
+            Err(Halt::Unreachable(format!("the server could not be reached: {}", fault.detail)))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// An exchange that did not come to its end is a failure, also where the step expects nothing in particular.
+fn cut_short(walk: &Walk<'_>, step: &Step, exchange: &Exchange) {
+    let told = walk.log().failures.iter().any(|f| f.exchange == Some(exchange.id));
+    if let Some(fault) = &exchange.fault
+        && fault.class != FaultClass::Cancelled
+        && !told
+    {
+        walk.log().failures.push(ExpectationFailure {
+            place: format!("{}:{}:{}", walk.scenario.file, step.at.line, step.at.column),
+            step: step.id.clone(),
+            message: format!("the exchange did not come to its end: {}", fault.detail),
+            exchange: Some(exchange.id),
+        });
+    }
+}
+
+/// Where a request of this walk comes from.
+pub(super) fn origin(walk: &Walk<'_>, step: &str, at: At) -> Origin {
+    Origin {
+        scenario: walk.scenario.id.clone(),
+        step: step.to_owned(),
+        file: walk.scenario.file.clone(),
+        line: at.line,
+        column: at.column,
+        user: walk.visit.vu,
+        iteration: walk.visit.iteration,
+    }
+}
+
+async fn sleep(time: Duration, stop: &CancellationToken) -> Result<(), Halt> {
+    tokio::select! {
+        () = tokio::time::sleep(time) => Ok(()),
+        () = stop.cancelled() => Err(Halt::Stopped),
+    }
+}
+
+/// A think time, drawn from its distribution.
+fn think_time(think: &Think, rng: &mut fastrand::Rng) -> Duration {
+    match *think {
+        Think::Fixed(time) => time,
+        Think::Uniform(from, to) => from + to.saturating_sub(from).mul_f64(rng.f64()),
+        Think::Lognormal { median, sigma, max } => {
+            // Box and Muller; 1 - f64() is never 0, so the logarithm is finite.
+            let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
+            let normal = radius * (std::f64::consts::TAU * rng.f64()).cos();
+            let seconds = median.as_secs_f64() * (sigma * normal).exp();
+            Duration::try_from_secs_f64(seconds).unwrap_or(max).min(max)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn repeated_captures_are_gathered_under_a_name_of_their_own() {
+        let mut lane = Lane::new(Map::new(), CancellationToken::new());
+        lane.gather(vec![("id".into(), json!(1)), ("other".into(), json!("x")), ("id".into(), json!(2))]);
+        assert_eq!(lane.scope, json!({"id": 2, "other": "x", "id_all": [1, 2], "other_all": ["x"]}));
+    }
+
+    #[test]
+    fn think_times_follow_their_distribution_and_their_cap() {
+        let rng = &mut fastrand::Rng::with_seed(3);
+        let (one, three) = (Duration::from_secs(1), Duration::from_secs(3));
+        assert_eq!(think_time(&Think::Fixed(one), rng), one);
+        let uniform: Vec<Duration> = (0..200).map(|_| think_time(&Think::Uniform(one, three), rng)).collect();
+        assert!(uniform.iter().all(|t| (one..=three).contains(t)));
+        assert!(uniform.iter().max() > uniform.iter().min());
+        let lognormal = Think::Lognormal { median: one, sigma: 0.5, max: three };
+        let mut times: Vec<Duration> = (0..1001).map(|_| think_time(&lognormal, rng)).collect();
+        times.sort();
+        assert!(times[1000] <= three);
+        assert!((0.9..1.1).contains(&times[500].as_secs_f64()), "median {:?}", times[500]);
+    }
+
+    #[tokio::test]
+    async fn events_are_awaited_up_to_a_number_and_pings_do_not_count() {
+        let frame = |data: &str| TimedFrame {
+            at_us: 0,
+            frame: crate::sse::Frame { data: Some(data.into()), ..Default::default() },
+        };
+        let (to, from) = mpsc::unbounded_channel();
+        for data in [r#"{"event":"ping"}"#, r#"{"event":"message"}"#, r#"{"event":"message_end"}"#] {
+            to.send(frame(data)).unwrap();
+        }
+        assert_eq!(first_events(from, 1).await.unwrap().len(), 2);
+        let (to, from) = mpsc::unbounded_channel();
+        to.send(frame(r#"{"event":"message"}"#)).unwrap();
+        drop(to);
+        assert_eq!(first_events(from, 2).await, Err(1));
+    }
+}

@@ -1,0 +1,76 @@
+//! The way of a file from its bytes to a scenario.
+
+use super::ast::{At, Scenario};
+use super::diagnostic::{Diagnostic, Problems};
+use super::keys::SCENARIO;
+use super::shape::Shape;
+use super::{build, check, meaning, names, yaml};
+
+/// Largest scenario file in bytes.
+const LARGEST: usize = 1024 * 1024;
+
+static SHAPE: Shape = Shape::Map(&SCENARIO);
+const START: At = At { line: 1, column: 1 };
+
+/// Reads a scenario file from its bytes, as [`parse`]; text that is not UTF-8 is a problem like others.
+pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Scenario, Vec<Diagnostic>> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse(file, text),
+        Err(error) => {
+            let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default()).into_owned();
+            let line = before.split('\n').count() as u32;
+            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() as u32 + 1;
+            let help = match bytes {
+                [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "this looks like UTF-16; save the file as UTF-8",
+                _ => "save the file as UTF-8",
+            };
+            let mut problems = Problems::new(file);
+            problems.add(At { line, column }, 1, "the file is not UTF-8", help);
+            Err(problems.finish())
+        }
+    }
+}
+
+/// Reads a scenario file; all problems at once, in file order.
+///
+/// `file` is its name as shown to people, `text` its content of at most 1 MiB.
+pub fn parse(file: &str, text: &str) -> Result<Scenario, Vec<Diagnostic>> {
+    let mut problems = Problems::new(file);
+    let scenario = read(file, text, &mut problems);
+    if problems.is_empty() {
+        if let Some(scenario) = scenario {
+            return Ok(scenario);
+        }
+        problems.add(
+            START,
+            1,
+            "the file cannot be read, and no reason was found",
+            "this is a fault of difyprobe; please report it",
+        );
+    }
+    Err(problems.finish())
+}
+
+fn read(file: &str, text: &str, problems: &mut Problems) -> Option<Scenario> {
+    if text.len() > LARGEST {
+        let message = format!("the file has {} bytes; a scenario has at most {LARGEST}", text.len());
+        problems.add(START, 1, message, "split it into several scenarios");
+        return None;
+    }
+    let text = match text.strip_prefix('\u{feff}') {
+        Some(rest) => {
+            problems.add(START, 1, "the file starts with a byte order mark", "save the file as UTF-8 without BOM");
+            rest
+        }
+        None => text,
+    };
+    let root = yaml::read(text, problems)?;
+    if meaning::is_other_kind(&root, problems) {
+        return None;
+    }
+    yaml::report_duplicates(&root, problems);
+    check::check(&root, &SHAPE, problems);
+    meaning::check(&root, problems);
+    names::check(&root, text, problems);
+    if problems.is_empty() { build::scenario(file, &root) } else { None }
+}

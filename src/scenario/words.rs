@@ -1,0 +1,37 @@
+//! The words that random data is made of: plain, short, none of them rude.
+
+/// English nouns and adjectives, lower case, each once.
+#[rustfmt::skip]
+pub(super) const WORDS: &[&str] = &[
+    "able", "acid", "acorn", "actor", "adapt", "agent", "album", "alert", "amber", "angle", "ankle", "apple", "apron",
+    "april", "arch", "arrow", "atlas", "attic", "autumn", "axis", "bacon", "badge", "baker", "bamboo", "banjo",
+    "barn", "basil", "basin", "beach", "beacon", "bean", "berry", "birch", "bison", "blanket", "blend", "bloom",
+    "board", "bonus", "book", "border", "bottle", "branch", "bread", "breeze", "brick", "bridge", "brook", "brush",
+    "bucket", "button", "cabin", "cable", "cactus", "camel", "candle", "canoe", "canvas", "carbon", "castle", "cedar",
+    "cello", "chain", "chalk", "cherry", "chess", "cider", "circle", "clay", "cliff", "clock", "cloud", "clover",
+    "coast", "cobalt", "coffee", "comet", "copper", "coral", "corner", "cotton", "crane", "crystal", "curtain",
+    "daisy", "dance", "dawn", "decade", "delta", "denim", "desert", "diary", "dinner", "dolphin", "dome", "donkey",
+    "draft", "dragon", "dream", "drift", "drum", "dune", "eagle", "early", "earth", "easel", "echo", "elbow", "elder",
+    "ember", "empty", "energy", "engine", "envoy", "epoch", "equal", "estate", "evening", "exact", "fabric", "falcon",
+    "fancy", "feather", "fence", "fern", "fiber", "field", "figure", "finch", "flame", "flask", "flint", "flock",
+    "flute", "foam", "forest", "fossil", "fox", "frame", "frost", "galaxy", "garden", "garlic", "gate", "gentle",
+    "ginger", "glacier", "glass", "globe", "glove", "goat", "gold", "grape", "gravel", "green", "grove", "guitar",
+    "habit", "hammer", "harbor", "harvest", "hazel", "hedge", "helmet", "herb", "hill", "honey", "horizon", "hotel",
+    "house", "humble", "icon", "igloo", "inch", "indigo", "ink", "iris", "iron", "island", "ivory", "ivy", "jacket",
+    "jade", "jasmine", "jelly", "jewel", "jungle", "juniper", "kayak", "kettle", "kitchen", "kite", "koala", "ladder",
+    "lagoon", "lake", "lamp", "lantern", "larch", "laurel", "lava", "leaf", "lemon", "lens", "level", "lilac", "lime",
+    "linen", "lion", "lobby", "lotus", "lunar", "magnet", "maple", "marble", "market", "meadow", "melon", "mercury",
+    "metal", "mint", "mirror", "mist", "model", "moon", "mosaic", "moss", "mountain", "music", "narrow", "nature",
+    "nectar", "needle", "nest", "night", "noble", "north", "number", "oak", "oasis", "ocean", "olive", "onion",
+    "opal", "orbit", "orchid", "otter", "oven", "owl", "oyster", "paddle", "palace", "palm", "panel", "paper",
+    "parade", "parrot", "pasta", "path", "peach", "pearl", "pebble", "pepper", "piano", "pilot", "pine", "planet",
+    "plaza", "plum", "poem", "pocket", "pond", "poppy", "prairie", "prism", "quartz", "quiet", "quilt", "rabbit",
+    "radar", "raft", "rain", "raven", "reef", "ribbon", "ridge", "river", "robin", "rocket", "rope", "rose", "ruby",
+    "saddle", "sail", "salmon", "sand", "sapphire", "satin", "scarf", "school", "season", "shadow", "shell", "silk",
+    "silver", "sketch", "slate", "smoke", "snow", "solar", "spark", "spice", "spring", "spruce", "star", "stone",
+    "storm", "summer", "sunset", "swan", "table", "tango", "temple", "thistle", "thunder", "tiger", "timber",
+    "tomato", "topaz", "torch", "tower", "trail", "tulip", "tunnel", "turtle", "umbrella", "urban", "valley",
+    "vanilla", "velvet", "village", "violet", "violin", "vivid", "voyage", "wagon", "walnut", "water", "wave",
+    "whale", "wheat", "willow", "window", "winter", "wolf", "wonder", "wood", "yard", "yarn", "year", "yellow",
+    "zebra", "zenith", "zinc",
+];
