@@ -1,0 +1,11 @@
+//! A whole examination: which scenarios run on which apps, the run itself, and the report of it.
+
+pub mod builtin;
+pub mod examine;
+pub mod matrix;
+pub mod report;
+pub mod select;
+
+pub use examine::{Examination, ExamineError, Request, prepare};
+pub use report::{Facts, build as build_report};
+pub use select::{Choice, Selection};

@@ -1,0 +1,148 @@
+//! Recording and runs -> the report.
+
+use super::select::NOT_ASKED;
+use crate::metrics::{Recorder, sample};
+use crate::model::{App, Finding, Outcome, Transcript};
+use crate::profile::Profile;
+use crate::report::evidence::evidence;
+use crate::report::run::{Evidence, REPORT_SCHEMA, RuleResult, RunReport, ScenarioResult, Summary, Target};
+use crate::report::verdict;
+use crate::rules::Rule;
+use crate::rules::judge::{Judgement, Planned, judge};
+use std::collections::BTreeSet;
+
+/// Exchanges shown with their wire in one report.
+const MOST_EVIDENCE: usize = 60;
+
+/// Everything a report is made of besides the recording.
+pub struct Facts<'f> {
+    /// Command that made it, e.g. `check`.
+    pub command: &'f str,
+    /// Profile in force, and why.
+    pub profile: (&'static Profile, String),
+    /// What the run meant to do about a rule on an app.
+    pub planned: &'f dyn Fn(&Rule, &App) -> Planned,
+    /// Every rule of the catalogue is meant, also those that nothing exercised.
+    pub whole_suite: bool,
+    /// What became of the scenarios.
+    pub scenarios: Vec<ScenarioResult>,
+    /// What a reader should know.
+    pub notes: Vec<String>,
+    /// Faults of our own.
+    pub harness_errors: Vec<String>,
+    /// The run was stopped.
+    pub interrupted: bool,
+    /// Known deviations count as failures.
+    pub strict: bool,
+    /// Duration in milliseconds.
+    pub elapsed_ms: u64,
+    /// Saved transcript that shows the findings again, where there is one.
+    pub saved_as: Option<String>,
+}
+
+/// Judges a recording and builds the report of it.
+pub fn build(transcript: &Transcript, facts: Facts) -> RunReport {
+    let judgements = judge(transcript, facts.profile.0, facts.planned);
+    let asked = |j: &Judgement| facts.whole_suite || j.judged > 0 || j.reason.as_deref() != Some(NOT_ASKED);
+    let rules: Vec<RuleResult> = judgements.into_iter().filter(asked).map(rule_result).collect();
+    let mut scenarios = facts.scenarios;
+    for error in &facts.harness_errors {
+        scenarios.push(harness_fault(error));
+    }
+    let evidence = collect_evidence(transcript, &rules, &scenarios, facts.saved_as.as_deref());
+    let (verdict, exit_code) = verdict::verdict(&rules, &scenarios, facts.strict, facts.interrupted);
+    let mut report = RunReport {
+        schema: REPORT_SCHEMA.to_owned(),
+        tool_version: env!("CARGO_PKG_VERSION").to_owned(),
+        command: facts.command.to_owned(),
+        target: target(transcript, &facts.profile),
+        started_unix_ms: transcript.started_unix_us / 1000,
+        elapsed_ms: facts.elapsed_ms,
+        verdict,
+        exit_code,
+        summary: Summary::default(),
+        rules,
+        scenarios,
+        latency: latency(transcript),
+        notes: facts.notes,
+        evidence,
+    };
+    report.summary = verdict::summary(&report, transcript.exchanges.len() as u64);
+    report
+}
+
+fn target(transcript: &Transcript, profile: &(&'static Profile, String)) -> Target {
+    Target {
+        base_url: transcript.base_url.clone(),
+        apps: transcript.apps.clone(),
+        profile: profile.0.id.to_owned(),
+        profile_reason: profile.1.clone(),
+        server_version: transcript.apps.iter().find_map(|a| a.server_version.clone()),
+    }
+}
+
+fn rule_result(judgement: Judgement) -> RuleResult {
+    let rule = judgement.rule;
+    RuleResult {
+        id: rule.id.to_owned(),
+        area: rule.area.to_owned(),
+        level: rule.level,
+        title: rule.title.to_owned(),
+        statement: rule.statement.to_owned(),
+        source: rule.source.to_owned(),
+        outcome: judgement.outcome,
+        reason: judgement.reason,
+        judged: judgement.judged,
+        apps: judgement.apps,
+        findings: judgement.findings,
+    }
+}
+
+fn harness_fault(error: &str) -> ScenarioResult {
+    ScenarioResult {
+        id: "difyprobe".to_owned(),
+        title: "a fault of difyprobe itself; please report it".to_owned(),
+        file: String::new(),
+        app: String::new(),
+        outcome: Outcome::Error,
+        reason: Some(error.to_owned()),
+        failures: Vec::new(),
+        cleanup_failures: Vec::new(),
+        requests: 0,
+        elapsed_ms: 0,
+    }
+}
+
+/// Wire of every exchange that a finding or a failed expectation names, the most severe first.
+fn collect_evidence(
+    transcript: &Transcript,
+    rules: &[RuleResult],
+    scenarios: &[ScenarioResult],
+    saved_as: Option<&str>,
+) -> Vec<Evidence> {
+    let mut findings: Vec<&Finding> = rules.iter().flat_map(|r| &r.findings).collect();
+    findings.sort_by_key(|f| std::cmp::Reverse(f.outcome));
+    let failed = scenarios.iter().flat_map(|s| &s.failures).filter_map(|f| f.exchange);
+    let named = failed.chain(findings.iter().flat_map(|f| f.exchanges.iter().copied()));
+    let mut ids = BTreeSet::new();
+    let kept: Vec<u64> = named.filter(|id| ids.insert(*id)).take(MOST_EVIDENCE).collect();
+    let exchanges = kept.into_iter().filter_map(|id| transcript.exchange(id));
+    exchanges
+        .map(|exchange| {
+            let mut shown = evidence(exchange, &transcript.base_url);
+            shown.repeat = saved_as.map(|path| format!("difyprobe judge {path}"));
+            shown
+        })
+        .collect()
+}
+
+fn latency(transcript: &Transcript) -> Vec<crate::metrics::LatencyRow> {
+    let mut recorder = Recorder::new();
+    for exchange in &transcript.exchanges {
+        let mode = transcript.app(&exchange.app).and_then(|a| a.mode);
+        if let Some(sample) = sample(exchange, mode) {
+            recorder.record(&exchange.app, &sample);
+        }
+    }
+    recorder.rows()
+}
