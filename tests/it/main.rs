@@ -1,7 +1,5 @@
 //! Integration tests, as one binary.
 
-mod engine;
-mod flow;
 mod scenario;
 mod schemas;
 mod sse;
