@@ -6,6 +6,7 @@
 pub mod model;
 
 // floor 1: pure functions over the data; no clock, no files, no network
+pub mod canonical;
 pub mod metrics;
 pub mod report;
 pub mod scenario;
