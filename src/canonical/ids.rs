@@ -4,7 +4,7 @@ use regex::{Captures, Regex};
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Shorter end-user names are replaced only where they are the whole value: `u1` stands in many words.
+/// Shorter end-user names are replaced only in members that hold a user: `u1` or `tool` stand in many other places.
 const SHORTEST_NAME_IN_TEXT: usize = 8;
 
 const NIL: &str = "00000000000000000000000000000000";
@@ -76,6 +76,11 @@ impl Ids {
         self.names.insert(key, format!("{kind}-{count}"));
     }
 
+    /// The name of an end user.
+    pub(super) fn user(&self, name: &str) -> Option<String> {
+        self.users.iter().position(|u| u == name).map(|at| format!("user-{}", at + 1))
+    }
+
     /// The text with everything known replaced by its name.
     pub(super) fn replace(&self, text: &str) -> String {
         let text = self.replace_users(text);
@@ -110,9 +115,6 @@ impl Ids {
     }
 
     fn replace_users(&self, text: &str) -> String {
-        if let Some(at) = self.users.iter().position(|u| u == text) {
-            return format!("user-{}", at + 1);
-        }
         let long = |u: &&(usize, &String)| u.1.chars().count() >= SHORTEST_NAME_IN_TEXT && text.contains(u.1.as_str());
         let numbered: Vec<(usize, &String)> = self.users.iter().enumerate().collect();
         let mut inside: Vec<&(usize, &String)> = numbered.iter().filter(long).collect();
@@ -191,12 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn users_are_replaced_as_values_and_as_words_but_not_inside_words() {
+    fn users_are_replaced_as_words_but_not_inside_words_and_short_names_only_as_users() {
         let mut ids = Ids::default();
         for user in ["u1", "probe-k3f9-1", "probe-k3f9-10"] {
             ids.note_user(user);
         }
-        assert_eq!(ids.replace("u1"), "user-1");
+        assert_eq!(ids.user("u1").as_deref(), Some("user-1"));
+        assert_eq!(ids.replace("u1"), "u1");
         assert_eq!(ids.replace("menu1 u1"), "menu1 u1");
         assert_eq!(ids.replace("hi probe-k3f9-10, probe-k3f9-1"), "hi user-3, user-2");
         assert_eq!(ids.replace("xprobe-k3f9-1"), "xprobe-k3f9-1");

@@ -85,7 +85,8 @@ fn target(request: &Request, route: &Route, ids: &Ids) -> String {
     };
     for (n, (name, given)) in route.query.iter().enumerate() {
         out.push(if n == 0 { '?' } else { '&' });
-        let shown = ids.replace(given);
+        let user = ids.user(given).filter(|_| name == "user");
+        let shown = user.unwrap_or_else(|| ids.replace(given));
         out.push_str(&format!("{}={}", escaped(&ids.replace(name), "&=#%+"), escaped(&shown, "&#%+")));
     }
     out

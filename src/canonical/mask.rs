@@ -87,6 +87,11 @@ const EVENT_IDS: &[(&str, &str)] = &[
     ("node_retry", "node-run"),
 ];
 
+/// Whether the member holds the name of an end user.
+pub(super) fn is_user(at: At<'_>) -> bool {
+    at.member == "sys.user_id" || !at.data && matches!(at.member, "user" | "session_id")
+}
+
 /// The stem by the name of the member alone.
 pub(super) fn id_member(member: &str) -> Option<&'static str> {
     let name = member.strip_prefix("sys.").unwrap_or(member);
@@ -154,6 +159,9 @@ pub(super) fn shown(value: &Value, at: At<'_>, scope: Scope<'_>) -> Option<Strin
     }
     if scope.reply && is_model_text(at, scope) {
         return model_text(value, scope.text);
+    }
+    if at.member == "sys.timestamp" {
+        return Some(unix_seconds(value));
     }
     if at.data || value.is_null() {
         return None;

@@ -264,3 +264,90 @@ fn texts_of_a_model_are_shown_as_the_options_say() {
     assert_ne!(shown("\"a\"", Text::Shape), shown("null", Text::Shape));
     assert_eq!(shown("\"a\"", Text::Ignored), shown("null", Text::Ignored));
 }
+
+const STREAM: &str = "event: ping\n\ndata: {\"event\":\"message\",\"conversation_id\":\"CONV\",\"message_id\":\"MSG\",\
+\"task_id\":\"TASK\",\"id\":\"MSG\",\"created_at\":TIME,\"answer\":\"hel\"}\n\n\
+data: {\"event\":\"message\",\"conversation_id\":\"CONV\",\"message_id\":\"MSG\",\
+\"task_id\":\"TASK\",\"id\":\"MSG\",\"created_at\":TIME,\"answer\":\"lo USER\"}\n\n\
+data: {\"event\":\"message_end\",\"conversation_id\":\"CONV\",\"message_id\":\"MSG\",\"task_id\":\"TASK\",\"id\":\"MSG\",\
+\"created_at\":TIME,\"metadata\":{\"usage\":{\"latency\":0.5}}}\n\n";
+
+fn streamed(run: &Run, template: &str) -> String {
+    let body = run.fill(r#"{"user": "USER", "query": "hello", "response_mode": "streaming"}"#);
+    let mut turn = exchange("POST", "/v1/chat-messages", Some(&body), "");
+    turn.reply = Some(reply_of("text/event-stream; charset=utf-8", &run.fill(template)));
+    render(&mut Canon::new(Options::default()), &turn)
+}
+
+#[test]
+fn two_recordings_of_a_stream_have_the_same_text_whenever_pings_come() {
+    let text = streamed(&FIRST, STREAM);
+    let late_ping = STREAM.replace("event: ping\n\n", "") + "event: ping\n\n";
+    assert_eq!(text, streamed(&SECOND, &late_ping));
+    let (_, reply) = text.split_once("-> 200\n").unwrap();
+    assert_eq!(
+        reply,
+        r#"content-type: text/event-stream; charset=utf-8
+
+event message x2
+{
+  "answer": [delta],
+  "conversation_id": "conv-1",
+  "created_at": [unix-seconds],
+  "event": "message",
+  "id": "msg-1",
+  "message_id": "msg-1",
+  "task_id": "task-1"
+}
+event message_end
+{
+  "conversation_id": "conv-1",
+  "created_at": [unix-seconds],
+  "event": "message_end",
+  "id": "msg-1",
+  "message_id": "msg-1",
+  "metadata": {
+    "usage": {
+      "latency": [seconds]
+    }
+  },
+  "task_id": "task-1"
+}
+
+answer:
+  |hello user-1|
+"#
+    );
+}
+
+#[test]
+fn changes_inside_a_stream_change_the_text() {
+    let text = streamed(&FIRST, STREAM);
+    let last = STREAM.rfind("data: ").unwrap();
+    let middle = STREAM.find("data: ").unwrap();
+    let swapped = format!("{}{}", &STREAM[last..], &STREAM[middle..last]);
+    let changes = [
+        ("the order", swapped),
+        ("a missing end", STREAM[..last].to_owned()),
+        ("an event more", STREAM.to_owned() + "data: {\"event\":\"tts_message_end\",\"audio\":\"\"}\n\n"),
+        ("a type in one piece", STREAM.replacen("\"created_at\":TIME", "\"created_at\":\"TIME\"", 1)),
+        ("another id in one piece", STREAM.replacen("\"task_id\":\"TASK\"", "\"task_id\":\"CONV\"", 1)),
+        ("the answer", STREAM.replace("hel\"", "hal\"")),
+        ("a cut block", STREAM.trim_end().to_owned()),
+    ];
+    for (what, changed) in changes {
+        assert_ne!(streamed(&FIRST, &changed), text, "{what} went unseen");
+    }
+}
+
+#[test]
+fn a_short_user_name_is_replaced_only_where_a_user_stands() {
+    let reply = r#"{"tool": "u", "session_id": "u", "sys.timestamp": 1795424372, "created_by": {"user": "u"}}"#;
+    let turn =
+        exchange("POST", "/v1/chat-messages?user=u&q=u", Some(r#"{"user": "u", "inputs": {"user": "u"}}"#), reply);
+    let text = render(&mut Canon::new(Options::default()), &turn);
+    assert!(text.starts_with("POST /chat-messages?user=user-1&q=u\n"), "{text}");
+    assert_eq!(text.matches("\"user-1\"").count(), 3, "{text}");
+    assert_eq!(text.matches("\"u\"").count(), 2, "{text}");
+    assert!(text.contains("\"sys.timestamp\": [unix-seconds]"), "{text}");
+}

@@ -1,7 +1,7 @@
 //! JSON documents: their ids are named first, then they are written with sorted members.
 
 use super::ids::{Ids, is_uuid};
-use super::mask::{At, Scope, id_member, id_stem, shown};
+use super::mask::{At, Scope, id_member, id_stem, is_user, shown};
 use serde_json::Value;
 
 // The recursions below end: serde_json reads no document deeper than 128 levels.
@@ -78,6 +78,9 @@ impl Writer<'_> {
     }
 
     fn text(&mut self, text: &str, at: At<'_>) {
+        if let Some(user) = self.ids.user(text).filter(|_| is_user(at)) {
+            return self.out.push_str(&Value::String(user).to_string());
+        }
         let opaque = id_stem(at, self.scope).filter(|_| self.scope.reply && !is_uuid(text));
         let shown = match opaque.and_then(|_| self.ids.opaque(text)) {
             Some(name) => format!("{name}[NOT A UUID, {} characters]", text.chars().count()),
