@@ -1,5 +1,6 @@
 //! One canonical text against its reviewed snapshot.
 
+use crate::model::Exchange;
 use insta::internals::{Content, TextSnapshotContents};
 use insta::{Comparator, Settings, Snapshot, TextSnapshotKind};
 use similar::TextDiff;
@@ -25,6 +26,22 @@ pub struct Entry {
     pub request: String,
     /// `file:line:column` of the step; for reviewers, not compared.
     pub place: String,
+}
+
+impl Entry {
+    /// The entry of a recorded exchange and its canonical text.
+    pub fn of(exchange: &Exchange, canonical: String) -> Entry {
+        let origin = &exchange.origin;
+        Entry {
+            scenario: origin.scenario.clone(),
+            step: origin.step.clone(),
+            app: exchange.app.clone(),
+            request: canonical.lines().next().unwrap_or_default().to_owned(),
+            canonical,
+            scenario_file: origin.file.clone(),
+            place: format!("{}:{}:{}", origin.file, origin.line, origin.column),
+        }
+    }
 }
 
 /// What may be written.

@@ -1,5 +1,7 @@
 //! The folder of reviewed snapshots: what is written, what is left alone, and what is said about it.
 
+use difyprobe::canonical::{Canon, Options};
+use difyprobe::model::{Exchange, Route};
 use difyprobe::snapshot::{Coverage, Entry, Mode, SnapshotError, SnapshotFolder, State, Verdict, prepare_environment};
 use std::fs;
 use std::path::Path;
@@ -222,13 +224,51 @@ fn keys_do_not_reach_the_files() {
     assert!(!text.contains("0123456789abcdef") && text.contains("[redacted key]"), "{text}");
 }
 
+/// One recorded turn as it arrives at the folder: the ids and times of `run` are different in every run.
+fn recorded(run: u32, status: &str) -> Exchange {
+    let id = format!("{run:08}-77d2-4eac-8fed-0ebd7c1811f6");
+    let body = format!(r#"{{"message_id": "{id}", "created_at": {}, "status": "{status}"}}"#, 1_795_000_000 + run);
+    serde_json::from_value(serde_json::json!({
+        "id": run, "app": "chat",
+        "origin": {"scenario": "chat.turns", "step": "first", "file": "chat.yaml", "line": 3, "column": 5, "user": 0, "iteration": 0},
+        "request": {"method": "GET", "target": format!("/v1/messages?first_id={id}"), "headers": [], "body": null},
+        "reply": {"http_version": "HTTP/1.1", "status": 200, "headers": [["Content-Type", "application/json"]],
+                  "body": {"text": body}, "body_bytes": body.len(), "reads": []},
+        "fault": null, "timing": {"sent_us": 0, "end_us": 1}
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_second_run_of_the_same_server_is_the_same_and_of_another_is_not() {
+    let dir = temp();
+    let folder = folder(&dir);
+    let run = |exchange: Exchange| {
+        let route = Route::of(&exchange.request.method, &exchange.request.target, "/v1");
+        let text = Canon::new(Options::default()).canonical(&exchange, &route);
+        vec![Entry::of(&exchange, text)]
+    };
+    compare(&folder, run(recorded(1, "normal")), Mode::Update);
+    assert!(read(&folder, "chat.turns.first@chat.snap").contains("request: GET /messages?first_id=msg-1\n"));
+    let same = compare(&folder, run(recorded(2, "normal")), Mode::Check);
+    assert_eq!(states(&same), [("chat.turns.first@chat", State::Same)]);
+    let other = compare(&folder, run(recorded(3, "error")), Mode::Check);
+    assert_eq!(states(&other), [("chat.turns.first@chat", State::Changed)]);
+    let diff = other[0].diff.as_deref().unwrap();
+    assert!(diff.contains("\n-  \"status\": \"normal\"\n+  \"status\": \"error\"\n"), "{diff}");
+}
+
 const ROLE: &str = "DIFYPROBE_TEST_ROLE";
 
 /// The same test once more in a process of its own, for what depends on environment and current directory.
 fn again(test: &str, role: &str, dir: &Path, variables: &[(&str, &Path)]) {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", test, "--nocapture"]).current_dir(dir).env(ROLE, role).env("CI", "true");
-    child.env_remove("INSTA_WORKSPACE_ROOT").envs(variables.iter().copied());
+    // What this process was prepared with must not prepare the child.
+    for name in ["INSTA_FORCE_PASS", "INSTA_OUTPUT", "INSTA_UPDATE", "INSTA_WORKSPACE_ROOT"] {
+        child.env_remove(name);
+    }
+    child.envs(variables.iter().copied());
     let out = child.output().unwrap();
     let text = String::from_utf8_lossy(&out.stdout);
     assert!(out.status.success() && text.contains("1 passed"), "{text}\n{}", String::from_utf8_lossy(&out.stderr));
