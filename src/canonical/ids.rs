@@ -14,6 +14,8 @@ static UUID: LazyLock<Regex> =
 static LOOPBACK: LazyLock<Regex> =
     LazyLock::new(|| pattern(r"https?://(?:127\.0\.0\.1|localhost|\[::1\])(?::[0-9]+)?"));
 static SIGNATURE: LazyLock<Regex> = LazyLock::new(|| pattern(r"([?&])(timestamp|nonce|sign)=[^&\s)\x22]+"));
+/// In documents that are kept as text, as run details keep their inputs.
+static TIMESTAMP: LazyLock<Regex> = LazyLock::new(|| pattern(r#"("sys\.timestamp": ?)[0-9]{10}\b"#));
 static KEY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:app|dataset)-[A-Za-z0-9]{16,}"));
 
 fn pattern(text: &str) -> Regex {
@@ -50,6 +52,8 @@ impl Ids {
     /// Names every UUID in the text that has no name yet; `kind` is the stem, e.g. `conv`.
     pub(super) fn note(&mut self, text: &str, kind: &'static str) {
         let text = self.replace_users(text);
+        // A signature holds random hex that looks like an id.
+        let text = SIGNATURE.replace_all(&text, "");
         for found in UUID.find_iter(&text) {
             if let Some(key) = key_of(found.as_str()) {
                 self.name(key, kind);
@@ -84,9 +88,10 @@ impl Ids {
     /// The text with everything known replaced by its name.
     pub(super) fn replace(&self, text: &str) -> String {
         let text = self.replace_users(text);
+        let text = SIGNATURE.replace_all(&text, "$1$2=[..]");
         let text = UUID.replace_all(&text, |found: &Captures<'_>| self.shown(&found[0]));
         let text = LOOPBACK.replace_all(&text, "[server]");
-        let text = SIGNATURE.replace_all(&text, "$1$2=[..]");
+        let text = TIMESTAMP.replace_all(&text, "$1[unix-seconds]");
         match &self.host {
             Some(host) => {
                 text.replace(&format!("http://{host}"), "[server]").replace(&format!("https://{host}"), "[server]")
@@ -209,8 +214,10 @@ mod tests {
     fn addresses_of_the_target_and_signatures_of_files_are_left_out() {
         let mut ids = Ids::default();
         ids.note_host("dify.example:8443");
-        let url = format!("https://dify.example:8443/files/{A}/p?timestamp=1&nonce=2&sign=x%3D&as=1");
+        let url = format!("https://dify.example:8443/files/{A}/p?timestamp=1&nonce={}&sign=x%3D&as=1", "ab".repeat(16));
         ids.note(&url, "file");
+        ids.note("6af1419c-fef8-42ca-bc02-20c28c702e42", "file");
+        assert_eq!(ids.replace("6af1419c-fef8-42ca-bc02-20c28c702e42"), "file-2", "the nonce was taken for an id");
         assert_eq!(ids.replace(&url), "[server]/files/file-1/p?timestamp=[..]&nonce=[..]&sign=[..]&as=1");
         assert_eq!(ids.replace("http://127.0.0.1:40001/v1"), "[server]/v1");
     }

@@ -33,6 +33,10 @@ pub(super) struct At<'a> {
 impl<'a> At<'a> {
     /// The place of a member of an object that stands here.
     pub(super) fn member(self, name: &'a str) -> At<'a> {
+        if self.model && name == "usage" {
+            // A model node puts the usage of its call among its outputs.
+            return At { member: name, owner: self.member, data: false, model: false };
+        }
         let model = self.model || MODEL_DATA.contains(&name);
         At { member: name, owner: self.member, data: self.data || model || name == "inputs", model }
     }
@@ -157,11 +161,11 @@ pub(super) fn shown(value: &Value, at: At<'_>, scope: Scope<'_>) -> Option<Strin
     if let Some(shown) = delta(value, at, scope) {
         return Some(shown);
     }
-    if scope.reply && is_model_text(at, scope) {
-        return model_text(value, scope.text);
-    }
     if at.member == "sys.timestamp" {
         return Some(unix_seconds(value));
+    }
+    if scope.reply && is_model_text(at, scope) {
+        return model_text(value, scope.text);
     }
     if at.data || value.is_null() {
         return None;
@@ -313,6 +317,8 @@ mod tests {
     fn names_inside_inputs_mean_nothing() {
         let at = At::default().member("inputs").member("created_at");
         assert_eq!(shown(&json!(1795423930), at, scope()), None);
+        let usage = At::default().member("outputs").member("usage").member("latency");
+        assert_eq!(shown(&json!(0.077), usage, scope()).as_deref(), Some("[seconds]"));
         assert_eq!(id_stem(At::default().member("inputs").member("task_id"), scope()), None);
         assert_eq!(id_stem(At::default().member("inputs").member("sys.workflow_run_id"), scope()), Some("run"));
     }

@@ -342,12 +342,18 @@ fn changes_inside_a_stream_change_the_text() {
 
 #[test]
 fn a_short_user_name_is_replaced_only_where_a_user_stands() {
-    let reply = r#"{"tool": "u", "session_id": "u", "sys.timestamp": 1795424372, "created_by": {"user": "u"}}"#;
+    let reply = r#"{"tool": "u", "session_id": "u", "created_by": {"user": "u"}}"#;
     let turn =
         exchange("POST", "/v1/chat-messages?user=u&q=u", Some(r#"{"user": "u", "inputs": {"user": "u"}}"#), reply);
     let text = render(&mut Canon::new(Options::default()), &turn);
     assert!(text.starts_with("POST /chat-messages?user=user-1&q=u\n"), "{text}");
     assert_eq!(text.matches("\"user-1\"").count(), 3, "{text}");
     assert_eq!(text.matches("\"u\"").count(), 2, "{text}");
-    assert!(text.contains("\"sys.timestamp\": [unix-seconds]"), "{text}");
+}
+
+#[test]
+fn the_time_of_a_run_is_replaced_also_among_its_outputs_and_in_documents_kept_as_text() {
+    let reply = r#"{"outputs": {"sys.timestamp": 1795424372}, "inputs": "{\"n\": 1, \"sys.timestamp\": 1795424372}"}"#;
+    let text = render(&mut Canon::new(Options::default()), &exchange("GET", "/v1/workflows/run/x", None, reply));
+    assert_eq!(text.matches("[unix-seconds]").count(), 2, "{text}");
 }
