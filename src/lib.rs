@@ -7,6 +7,7 @@
 pub mod model;
 
 // floor 1: pure functions over the data; no clock, no files, no network
+pub mod canonical;
 pub mod metrics;
 pub mod profile;
 pub mod report;
@@ -17,6 +18,7 @@ pub mod sse;
 
 // floor 2: the outside world
 pub mod client;
+pub mod snapshot;
 
 // floor 3: users on their way through scenarios
 pub mod engine;

@@ -2,4 +2,5 @@
 
 mod scenario;
 mod schemas;
+mod snapshot;
 mod sse;

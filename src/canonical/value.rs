@@ -1,0 +1,118 @@
+//! JSON documents: their ids are named first, then they are written with sorted members.
+
+use super::ids::{Ids, is_uuid};
+use super::mask::{At, Scope, id_member, id_stem, is_user, shown};
+use serde_json::Value;
+
+// The recursions below end: serde_json reads no document deeper than 128 levels.
+
+/// Names the ids of a document: members whose own name tells what they are before all others, so that `id` gets
+/// the name that `message_id` beside it gives.
+pub(super) fn name_ids(document: &Value, scope: Scope<'_>, ids: &mut Ids) {
+    visit(document, At::default(), &mut |text, at| {
+        if let Some(stem) = id_member(at.member).and_then(|_| id_stem(at, scope)) {
+            name_id(text, stem, scope, ids);
+        }
+    });
+    visit(document, At::default(), &mut |text, at| match id_stem(at, scope) {
+        Some(stem) => name_id(text, stem, scope, ids),
+        None => ids.note(text, "id"),
+    });
+}
+
+fn name_id(text: &str, stem: &'static str, scope: Scope<'_>, ids: &mut Ids) {
+    if is_uuid(text) || !scope.reply {
+        ids.note(text, stem);
+    } else if !text.is_empty() {
+        ids.note_opaque(text, stem);
+    }
+}
+
+/// Calls `each` with every string, members in sorted order.
+fn visit<'v>(value: &'v Value, at: At<'v>, each: &mut impl FnMut(&'v str, At<'v>)) {
+    match value {
+        Value::String(text) => each(text, at),
+        Value::Array(items) => items.iter().for_each(|v| visit(v, at, each)),
+        Value::Object(_) => {
+            for (name, member) in sorted(value) {
+                visit(member, at.member(name), each);
+            }
+        }
+        _ => {}
+    }
+}
+
+fn sorted(value: &Value) -> Vec<(&str, &Value)> {
+    let mut members: Vec<(&str, &Value)> =
+        value.as_object().map(|o| o.iter().map(|(n, v)| (n.as_str(), v)).collect()).unwrap_or_default();
+    members.sort_by_key(|(name, _)| *name);
+    members
+}
+
+/// The document as text: two spaces per level, members sorted, no line feed at the end. What is replaced stands without
+/// quotes, so that no string of the server can look like it.
+pub(super) fn write(document: &Value, scope: Scope<'_>, ids: &Ids) -> String {
+    let mut writer = Writer { out: String::new(), scope, ids };
+    writer.value(document, At::default(), 0);
+    writer.out
+}
+
+struct Writer<'a> {
+    out: String,
+    scope: Scope<'a>,
+    ids: &'a Ids,
+}
+
+impl Writer<'_> {
+    fn value(&mut self, value: &Value, at: At<'_>, depth: usize) {
+        if let Some(mask) = shown(value, at, self.scope) {
+            self.out.push_str(&mask);
+            return;
+        }
+        match value {
+            Value::String(text) => self.text(text, at),
+            Value::Array(items) if !items.is_empty() => self.array(items, at, depth),
+            Value::Object(members) if !members.is_empty() => self.object(value, at, depth),
+            _ => self.out.push_str(&value.to_string()),
+        }
+    }
+
+    fn text(&mut self, text: &str, at: At<'_>) {
+        if let Some(user) = self.ids.user(text).filter(|_| is_user(at)) {
+            return self.out.push_str(&Value::String(user).to_string());
+        }
+        let opaque = id_stem(at, self.scope).filter(|_| self.scope.reply && !is_uuid(text));
+        let shown = match opaque.and_then(|_| self.ids.opaque(text)) {
+            Some(name) => format!("{name}[NOT A UUID, {} characters]", text.chars().count()),
+            None => Value::String(self.ids.replace(text)).to_string(),
+        };
+        self.out.push_str(&shown);
+    }
+
+    fn array(&mut self, items: &[Value], at: At<'_>, depth: usize) {
+        for (n, item) in items.iter().enumerate() {
+            self.out.push(if n == 0 { '[' } else { ',' });
+            self.line(depth + 1);
+            self.value(item, at, depth + 1);
+        }
+        self.line(depth);
+        self.out.push(']');
+    }
+
+    fn object(&mut self, value: &Value, at: At<'_>, depth: usize) {
+        for (n, (name, member)) in sorted(value).into_iter().enumerate() {
+            self.out.push(if n == 0 { '{' } else { ',' });
+            self.line(depth + 1);
+            self.out.push_str(&Value::String(self.ids.replace(name)).to_string());
+            self.out.push_str(": ");
+            self.value(member, at.member(name), depth + 1);
+        }
+        self.line(depth);
+        self.out.push('}');
+    }
+
+    fn line(&mut self, depth: usize) {
+        self.out.push('\n');
+        self.out.push_str(&"  ".repeat(depth));
+    }
+}

@@ -1,0 +1,146 @@
+//! One canonical text against its reviewed snapshot.
+
+use crate::model::Exchange;
+use insta::internals::{Content, TextSnapshotContents};
+use insta::{Comparator, Settings, Snapshot, TextSnapshotKind};
+use similar::TextDiff;
+use std::path::Path;
+
+/// Lines shown around a change.
+const CONTEXT: usize = 3;
+
+/// One exchange of a run, ready to be compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Scenario id.
+    pub scenario: String,
+    /// Step id.
+    pub step: String,
+    /// Label of the app, where a scenario may run on several; empty leaves it out of the name.
+    pub app: String,
+    /// The canonical text.
+    pub canonical: String,
+    /// Path of the scenario file; kept in the snapshot for reviewers where the file exists.
+    pub scenario_file: String,
+    /// Request line in canonical form; for reviewers, not compared.
+    pub request: String,
+    /// `file:line:column` of the step; for reviewers, not compared.
+    pub place: String,
+}
+
+impl Entry {
+    /// The entry of a recorded exchange and its canonical text.
+    pub fn of(exchange: &Exchange, canonical: String) -> Entry {
+        let origin = &exchange.origin;
+        Entry {
+            scenario: origin.scenario.clone(),
+            step: origin.step.clone(),
+            app: exchange.app.clone(),
+            request: canonical.lines().next().unwrap_or_default().to_owned(),
+            canonical,
+            scenario_file: origin.file.clone(),
+            place: format!("{}:{}:{}", origin.file, origin.line, origin.column),
+        }
+    }
+}
+
+/// What may be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// What is new or changed waits for review as `.snap.new`.
+    Review,
+    /// Nothing in the folder is touched. Where `INSTA_PENDING_DIR` is set, what is new or changed goes there.
+    Check,
+    /// What is new or changed is accepted: `.snap` is written. Nothing is deleted.
+    Update,
+}
+
+/// How an exchange stands to its snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Equal.
+    Same,
+    /// No snapshot was accepted yet.
+    New,
+    /// Not equal.
+    Changed,
+    /// There is a snapshot, its scenario was run, and no such exchange took place.
+    Missing,
+    /// There is a snapshot of a scenario that does not exist (any more).
+    Orphan,
+}
+
+impl State {
+    /// Whether the run differs from what was reviewed. An orphan does not: nothing of this run belongs to it.
+    pub fn differs(self) -> bool {
+        match self {
+            State::New | State::Changed | State::Missing => true,
+            State::Same | State::Orphan => false,
+        }
+    }
+}
+
+/// What came out for one snapshot.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verdict {
+    /// File name without its ending: `SCENARIO.STEP`, `SCENARIO.STEP.2` ..., with `@APP` where entries name an app.
+    pub name: String,
+    /// How it stands.
+    pub state: State,
+    /// Unified diff from the snapshot to this run: for `New` all lines are added, for `Missing` all are taken away.
+    pub diff: Option<String>,
+}
+
+/// Equality as insta has it: line ends and blank lines at the end do not count.
+pub(super) fn equal(old: &Snapshot, text: &str) -> bool {
+    let new = TextSnapshotContents::new(text.to_owned(), TextSnapshotKind::File);
+    old.as_text().is_some_and(|old| old.matches_latest(&new))
+}
+
+/// Unified diff with a few lines of context.
+pub(super) fn diff(old: &str, new: &str) -> String {
+    let ended = |text: &str| format!("{}\n", text.trim_end());
+    let (old, new) = match (old, new) {
+        ("", new) => (String::new(), ended(new)),
+        (old, "") => (ended(old), String::new()),
+        (old, new) => (ended(old), ended(new)),
+    };
+    let diff = TextDiff::from_lines(&old, &new);
+    diff.unified_diff().context_radius(CONTEXT).header("reviewed", "this run").to_string()
+}
+
+/// insta asks this one, so that there is one verdict and not two.
+#[derive(Clone)]
+struct Decided(bool);
+
+impl Comparator for Decided {
+    fn matches(&self, _reference: &Snapshot, _test: &Snapshot) -> bool {
+        self.0
+    }
+
+    fn dyn_clone(&self) -> Box<dyn Comparator> {
+        Box::new(self.clone())
+    }
+}
+
+/// Lets insta write the waiting file (or clear it away where `same`). The error is what insta panicked with.
+pub(super) fn hand_to_insta(folder: &Path, name: &str, entry: &Entry, same: bool) -> Result<(), String> {
+    let pair = |name: &str, value: &str| (Content::from(name), Content::from(value));
+    let mut settings = Settings::new();
+    settings.set_snapshot_path(folder);
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.set_comparator(Box::new(Decided(same)));
+    settings.set_raw_info(&Content::Map(vec![pair("request", &entry.request), pair("step", &entry.place)]));
+    if !entry.scenario_file.is_empty() {
+        settings.set_input_file(&entry.scenario_file);
+    }
+    // insta's macro unwraps; what can go wrong was looked at before, but a disk may fill up in between.
+    // Nothing that the closure touches is used after a panic but the settings of the thread, which insta puts back.
+    let assertion = std::panic::AssertUnwindSafe(|| settings.bind(|| insta::assert_snapshot!(name, entry.canonical)));
+    let outcome = std::panic::catch_unwind(assertion);
+    outcome.map_err(|cause| match cause.downcast::<String>() {
+        Ok(text) => *text,
+        Err(_) => "insta panicked".to_owned(),
+    })
+}

@@ -1,0 +1,225 @@
+//! The folder of reviewed snapshots of one profile.
+
+use super::compare::{Entry, Mode, State, Verdict, diff, equal, hand_to_insta};
+use super::files::{self, Names};
+use crate::canonical::redact_keys;
+use insta::Snapshot;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Why snapshots could not be compared. Nothing was accepted and no reviewed snapshot was touched where it happens,
+/// except by [`Mode::Update`], which may have accepted earlier entries.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// Files that are no snapshots of ours; all of them, found before anything is written.
+    #[error("read the snapshot {}: {}; mend it, or delete it to record it anew", first(.0), reason(.0))]
+    Broken(Vec<(PathBuf, String)>),
+    /// The folder cannot be listed.
+    #[error("list the snapshots in {}: {source}", folder.display())]
+    List {
+        /// The folder.
+        folder: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A file cannot be written.
+    #[error("write {}: {source}; is the folder writable?", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// `INSTA_PENDING_DIR` mirrors `INSTA_WORKSPACE_ROOT`, and the snapshots lie elsewhere.
+    #[error("find a place below INSTA_PENDING_DIR for {}: it is outside INSTA_WORKSPACE_ROOT; set that to a folder above it", path.display())]
+    Outside {
+        /// The snapshot.
+        path: PathBuf,
+    },
+    /// The user's own `INSTA_UPDATE` kept insta from writing what was to be accepted.
+    #[error("accept {}: insta wrote nothing; unset INSTA_UPDATE and INSTA_FORCE_UPDATE", path.display())]
+    NotWritten {
+        /// The snapshot.
+        path: PathBuf,
+    },
+    /// insta failed in a way that was not foreseen.
+    #[error("write the snapshot {} with insta: {cause}", path.display())]
+    Insta {
+        /// The snapshot.
+        path: PathBuf,
+        /// insta's words.
+        cause: String,
+    },
+}
+
+fn first(problems: &[(PathBuf, String)]) -> String {
+    problems.first().map(|(path, _)| path.display().to_string()).unwrap_or_default()
+}
+
+fn reason(problems: &[(PathBuf, String)]) -> String {
+    let more = match problems.len() {
+        0 | 1 => String::new(),
+        n => format!(" (and {} more files)", n - 1),
+    };
+    problems.first().map(|(_, why)| format!("{why}{more}")).unwrap_or_default()
+}
+
+/// Which scenarios a run covered: what it did not run, it cannot miss.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Coverage {
+    /// Ids of the scenarios that were run to their end, also those without an exchange.
+    pub ran: Vec<String>,
+    /// Ids of all scenarios there are, run or not; `None` where that is not known, and then no orphan is reported.
+    pub known: Option<Vec<String>>,
+}
+
+/// `SNAPSHOTS/PROFILE`, one `.snap` per exchange.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SnapshotFolder {
+    folder: PathBuf,
+}
+
+impl SnapshotFolder {
+    /// The folder of a profile below the folder of all snapshots. Need not exist yet; a relative path counts from the
+    /// current directory.
+    pub fn new(snapshots: &Path, profile: &str) -> SnapshotFolder {
+        let folder = snapshots.join(files::sanitised(profile));
+        SnapshotFolder { folder: std::path::absolute(&folder).unwrap_or(folder) }
+    }
+
+    /// Where the snapshots are, absolute.
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Compares a run with the reviewed snapshots and writes what the mode allows. Verdicts come in the order of the
+    /// entries, then missing ones and orphans by name. Blocks; insta keeps its settings per thread, so call it from
+    /// one blocking section. [`super::prepare_environment`] must have run.
+    ///
+    /// # Errors
+    /// All kinds of [`SnapshotError`]; a difference is a verdict, not an error.
+    pub fn compare(&self, entries: Vec<Entry>, coverage: &Coverage, mode: Mode) -> Result<Vec<Verdict>, SnapshotError> {
+        let compared = self.pair(entries)?;
+        let present =
+            files::list(&self.folder).map_err(|source| SnapshotError::List { folder: self.folder.clone(), source })?;
+        self.write(&compared, mode)?;
+        let seen: HashSet<String> = compared.iter().map(|pair| pair.name.to_ascii_lowercase()).collect();
+        let unseen = present.into_iter().filter(|name| !seen.contains(&name.to_ascii_lowercase()));
+        let mut verdicts: Vec<Verdict> = compared.iter().map(Compared::verdict).collect();
+        verdicts.extend(unseen.filter_map(|name| self.unseen(name, coverage)));
+        Ok(verdicts)
+    }
+
+    /// Each entry with its name and its snapshot. Reads all before anything is written.
+    fn pair(&self, entries: Vec<Entry>) -> Result<Vec<Compared>, SnapshotError> {
+        let mut names = Names::default();
+        let mut broken = Vec::new();
+        let mut compared = Vec::new();
+        for mut entry in entries {
+            entry.canonical = redact_keys(&entry.canonical);
+            entry.request = redact_keys(&entry.request);
+            let stem = format!("{}.{}", files::sanitised(&entry.scenario), files::sanitised(&entry.step));
+            let suffix = match entry.app.as_str() {
+                "" => String::new(),
+                app => format!("@{}", files::sanitised(app)),
+            };
+            let name = names.unique(&stem, &suffix);
+            let path = self.file(&name);
+            match files::read(&path) {
+                Ok(old) => compared.push(Compared::new(name, path, entry, old)),
+                Err(why) => broken.push((path, why)),
+            }
+        }
+        if broken.is_empty() { Ok(compared) } else { Err(SnapshotError::Broken(broken)) }
+    }
+
+    fn write(&self, compared: &[Compared], mode: Mode) -> Result<(), SnapshotError> {
+        if mode == Mode::Check && files::pending_folder().is_none() {
+            return Ok(());
+        }
+        let mut waiting = Vec::new();
+        for pair in compared {
+            let outside = || SnapshotError::Outside { path: pair.path.clone() };
+            waiting.push((pair, files::pending(&pair.path).ok_or_else(outside)?));
+        }
+        // A folder that cannot be written is found before the first file is.
+        for (pair, pending) in &waiting {
+            if pair.state != State::Same {
+                files::probe_writable(pending)
+                    .map_err(|source| SnapshotError::Write { path: pending.clone(), source })?;
+            }
+        }
+        for (pair, pending) in &waiting {
+            hand_to_insta(&self.folder, &pair.name, &pair.entry, pair.state == State::Same)
+                .map_err(|cause| SnapshotError::Insta { path: pair.path.clone(), cause })?;
+            if mode == Mode::Update && pair.state != State::Same {
+                pair.accept(pending)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The verdict on a snapshot that no entry belongs to; `None` where the run does not say anything about it.
+    fn unseen(&self, name: String, coverage: &Coverage) -> Option<Verdict> {
+        // Ids have dots: of `chat` and `chat.stop`, the longer one owns `chat.stop.turn`.
+        let of = |ids: &[String]| {
+            let stems = ids.iter().map(|id| files::sanitised(id));
+            let owners = stems.filter(|id| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('.')));
+            owners.map(|id| id.len()).max()
+        };
+        let ran = of(&coverage.ran);
+        let known = coverage.known.as_deref().map(of);
+        let missing = ran.is_some() && known.flatten() <= ran;
+        if missing {
+            let old = files::read(&self.file(&name)).ok().flatten();
+            let diff = old.as_ref().and_then(Snapshot::as_text).map(|old| diff(&old.to_string(), ""));
+            return Some(Verdict { name, state: State::Missing, diff });
+        }
+        let orphan = ran.is_none() && known.is_some_and(|owner| owner.is_none());
+        orphan.then_some(Verdict { name, state: State::Orphan, diff: None })
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        // Not `with_extension`: names have dots.
+        self.folder.join(format!("{name}.snap"))
+    }
+}
+
+/// An entry and what the folder has for it.
+struct Compared {
+    name: String,
+    path: PathBuf,
+    entry: Entry,
+    state: State,
+    diff: Option<String>,
+}
+
+impl Compared {
+    fn new(name: String, path: PathBuf, entry: Entry, old: Option<Snapshot>) -> Compared {
+        let (state, diff) = match &old {
+            None => (State::New, Some(diff("", &entry.canonical))),
+            Some(old) if equal(old, &entry.canonical) => (State::Same, None),
+            Some(old) => {
+                let text = old.as_text().map(ToString::to_string).unwrap_or_default();
+                (State::Changed, Some(diff(&text, &entry.canonical)))
+            }
+        };
+        Compared { name, path, entry, state, diff }
+    }
+
+    fn verdict(&self) -> Verdict {
+        Verdict { name: self.name.clone(), state: self.state, diff: self.diff.clone() }
+    }
+
+    fn accept(&self, pending: &Path) -> Result<(), SnapshotError> {
+        if pending.exists() {
+            return files::accept(pending, &self.path)
+                .map_err(|source| SnapshotError::Write { path: self.path.clone(), source });
+        }
+        // With a user's own INSTA_UPDATE=always, insta has written in place.
+        match files::read(&self.path) {
+            Ok(Some(now)) if equal(&now, &self.entry.canonical) => Ok(()),
+            _ => Err(SnapshotError::NotWritten { path: self.path.clone() }),
+        }
+    }
+}
