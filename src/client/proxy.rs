@@ -100,6 +100,11 @@ fn parse(url: &str) -> Result<Proxy, String> {
     if host.is_empty() {
         return Err("the proxy's address in the environment names no host".to_owned());
     }
+    let bare = uri.authority().map_or("", |a| a.as_str().rsplit('@').next().unwrap_or(""));
+    let port_text = bare.rsplit_once(']').map_or(bare, |(_, rest)| rest).rsplit_once(':');
+    if port_text.is_some() && uri.port_u16().is_none() {
+        return Err("the proxy's address in the environment has a port that is not a number".to_owned());
+    }
     let userinfo = uri.authority().and_then(|a| a.as_str().rsplit_once('@')).map(|(user, _)| percent_decode(user));
     let authorization =
         userinfo.map(|user| format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(user)));

@@ -34,9 +34,7 @@ pub(super) struct Edit {
 impl Redactor {
     /// A redactor for these secrets; empty keys are none.
     pub(super) fn new(secrets: &[Secret]) -> Redactor {
-        let mut rules: Vec<Rule> = secrets.iter().filter(|s| !s.key.is_empty()).map(Rule::new).collect();
-        // of two keys with the same end the longer one must get its chance first
-        rules.sort_by_key(|r| std::cmp::Reverse(r.key.len()));
+        let rules: Vec<Rule> = secrets.iter().filter(|s| !s.key.is_empty()).map(Rule::new).collect();
         let shortest = rules.iter().map(|r| r.tail.needle().len()).min().unwrap_or(usize::MAX);
         Redactor { rules, shortest }
     }
@@ -75,16 +73,17 @@ impl Redactor {
         if text.len() < self.shortest {
             return Vec::new();
         }
-        let mut edits: Vec<Edit> = Vec::new();
-        for rule in &self.rules {
-            for at in rule.tail.find_iter(text) {
-                let edit = rule.edit(text, at);
-                if !edits.iter().any(|e| e.start < edit.end && edit.start < e.end) {
-                    edits.push(edit);
-                }
+        let found = self.rules.iter().flat_map(|rule| rule.tail.find_iter(text).map(|at| rule.edit(text, at)));
+        let mut edits: Vec<Edit> = found.collect();
+        // keys may share an end: where matches overlap, the longest gives the label and all of it goes
+        edits.sort_by_key(|e| (e.start, std::cmp::Reverse(e.end)));
+        edits.dedup_by(|next, kept| {
+            let overlap = next.start < kept.end;
+            if overlap {
+                kept.end = kept.end.max(next.end);
             }
-        }
-        edits.sort_by_key(|e| e.start);
+            overlap
+        });
         edits
     }
 }
@@ -177,7 +176,7 @@ mod tests {
     fn two_keys_with_the_same_end_are_told_apart() {
         let secret = |label: &str, key: &str| Secret { label: label.into(), key: key.into() };
         let both = Redactor::new(&[secret("b", "0123456789abcdefgh"), secret("a", "x-0123456789abcdefgh")]);
-        assert_eq!(both.text("x-0123456789abcdefgh 0123456789abcdefgh".into()), "[key:a] [key-tail:a]");
+        assert_eq!(both.text("x-0123456789abcdefgh 0123456789abcdefgh".into()), "[key:a] [key:b]");
     }
 
     #[test]

@@ -115,10 +115,9 @@ impl Target {
             headers.insert(header::CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
         let credentials = self.origin.proxy.as_ref().filter(|_| form == Form::Absolute);
-        if let Some(value) = credentials.and_then(|p| p.authorization.as_deref()) {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                headers.insert(header::PROXY_AUTHORIZATION, value);
-            }
+        let value = credentials.and_then(|p| p.authorization.as_deref()).map(HeaderValue::from_str);
+        if let Some(Ok(value)) = value {
+            headers.insert(header::PROXY_AUTHORIZATION, value);
         }
     }
 }

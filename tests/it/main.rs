@@ -1,5 +1,9 @@
 //! Integration tests, as one binary.
 
+mod client;
+mod client_faults;
+mod client_support;
+mod client_tls;
 mod scenario;
 mod schemas;
 mod snapshot;
