@@ -18,6 +18,7 @@ pub mod sse;
 
 // floor 2: the outside world
 pub mod client;
+pub mod emulator;
 pub mod snapshot;
 
 // floor 3: users on their way through scenarios

@@ -4,6 +4,7 @@ mod client;
 mod client_faults;
 mod client_support;
 mod client_tls;
+mod emulator;
 mod scenario;
 mod schemas;
 mod snapshot;

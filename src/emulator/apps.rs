@@ -1,0 +1,149 @@
+//! The served apps: forms, prompts and the documents that describe them.
+
+use serde_json::{Map, Value, json};
+
+use super::behaviour::Behaviour;
+use super::config::{AppKind, AppMode};
+use super::form::{Field, Variable, in_prompt};
+
+/// One served app.
+#[derive(Debug, Clone)]
+pub struct App {
+    /// Its kind.
+    pub kind: AppKind,
+    /// The bearer token that selects it.
+    pub key: String,
+    /// Its variables.
+    pub form: Vec<Variable>,
+    /// Playback of answers is automatic.
+    pub autoplay: bool,
+}
+
+impl App {
+    /// An app of a kind under a key.
+    pub fn new(kind: AppKind, key: String, tts_autoplay: bool) -> Self {
+        Self { kind, key, form: form_of(kind), autoplay: tts_autoplay && kind.mode() == AppMode::Chat }
+    }
+
+    /// Chat or completion.
+    pub fn mode(&self) -> AppMode {
+        self.kind.mode()
+    }
+
+    /// Whether follow-up questions are offered.
+    pub fn suggests(&self) -> bool {
+        self.kind == AppKind::Chat
+    }
+
+    /// The system line of a chat prompt.
+    pub fn system_line(&self, inputs: &Map<String, Value>) -> Option<String> {
+        (self.kind == AppKind::Chat).then(|| {
+            format!(
+                "You talk to {} lang={} age={}.\n",
+                in_prompt(inputs.get("name")),
+                in_prompt(inputs.get("lang")),
+                in_prompt(inputs.get("age"))
+            )
+        })
+    }
+
+    /// The filled template of a completion app; `query` stands in where the form has none or none was given.
+    pub fn completion_line(&self, inputs: &Map<String, Value>, query: &str) -> String {
+        let tone = in_prompt(inputs.get("tone"));
+        if self.kind == AppKind::CompletionNoQuery {
+            return format!("TONE={tone}\n");
+        }
+        match inputs.get("query") {
+            Some(Value::String(given)) => format!("TONE={tone} Q={given}\n"),
+            _ => format!("TONE={tone} Q={query}\n"),
+        }
+    }
+
+    /// The opening statement of a conversation.
+    pub fn introduction(&self, inputs: &Map<String, Value>) -> String {
+        match self.kind {
+            AppKind::Chat => format!("Hi {}, welcome", in_prompt(inputs.get("name"))),
+            _ => String::new(),
+        }
+    }
+
+    /// `GET /info`.
+    pub fn info(&self, behaviour: &Behaviour) -> Value {
+        let name = self.kind.id();
+        let mut info = json!({"name": name, "description": format!("{name} app"), "tags": []});
+        if behaviour.full_info {
+            info["mode"] = json!(self.mode().wire());
+            info["author_name"] = json!("emulator");
+        }
+        info
+    }
+
+    /// `GET /meta`.
+    pub fn meta(&self) -> Value {
+        json!({"tool_icons": {}})
+    }
+
+    /// `GET /site`.
+    pub fn site(&self) -> Value {
+        json!({
+            "title": self.kind.id(), "chat_color_theme": null, "chat_color_theme_inverted": false,
+            "icon_type": "emoji", "icon": "X", "icon_background": "#FFEAD5", "description": null, "copyright": null,
+            "privacy_policy": null, "custom_disclaimer": "", "default_language": "en-US", "show_workflow_steps": true,
+            "use_icon_as_answer_icon": false, "icon_url": null
+        })
+    }
+
+    /// `GET /parameters`.
+    pub fn parameters(&self, behaviour: &Behaviour) -> Value {
+        let rich = self.kind == AppKind::Chat;
+        let form: Vec<Value> = self.form.iter().map(Variable::document).collect();
+        json!({
+            "opening_statement": if rich { "Hi {{name}}, welcome" } else { "" },
+            "suggested_questions": if rich { json!(["What?", "Why?"]) } else { json!([]) },
+            "suggested_questions_after_answer": {"enabled": self.suggests()},
+            "speech_to_text": {"enabled": false},
+            "text_to_speech": self.text_to_speech(behaviour),
+            "retriever_resource": {"enabled": true},
+            "annotation_reply": {"enabled": false},
+            "more_like_this": {"enabled": false},
+            "user_input_form": form,
+            "sensitive_word_avoidance": {"configs": [], "enabled": false, "type": ""},
+            "file_upload": {
+                "allowed_file_extensions": [], "allowed_file_types": ["image", "document"],
+                "allowed_file_upload_methods": ["local_file", "remote_url"], "enabled": false,
+                "image": {"detail": "low", "enabled": false, "number_limits": 3,
+                          "transfer_methods": ["local_file", "remote_url"]},
+                "number_limits": 3
+            },
+            "system_parameters": {
+                "image_file_size_limit": 10, "video_file_size_limit": 100, "audio_file_size_limit": 50,
+                "file_size_limit": 15, "workflow_file_upload_limit": 10
+            }
+        })
+    }
+
+    fn text_to_speech(&self, behaviour: &Behaviour) -> Value {
+        let voice = if self.autoplay { ("en-US", "alloy") } else { ("", "") };
+        let mut speech = json!({"enabled": self.autoplay, "language": voice.0, "voice": voice.1});
+        if behaviour.announces_autoplay || self.autoplay {
+            speech["autoPlay"] = json!(if self.autoplay { "enabled" } else { "disabled" });
+        }
+        speech
+    }
+}
+
+fn form_of(kind: AppKind) -> Vec<Variable> {
+    let variable = |name, label, required, field| Variable { name, label, required, field };
+    let tone = || variable("tone", "Tone", false, Field::Line(20));
+    match kind {
+        AppKind::Chat => vec![
+            variable("name", "Name", true, Field::Line(48)),
+            variable("lang", "Lang", false, Field::Select(&["en", "fr"])),
+            variable("age", "Age", false, Field::Number),
+        ],
+        AppKind::ChatPlain => vec![],
+        AppKind::Completion => vec![variable("query", "Query", false, Field::Paragraph), tone()],
+        AppKind::CompletionQuery => vec![variable("query", "Query", true, Field::Paragraph), tone()],
+        AppKind::CompletionNoQuery => vec![tone()],
+    }
+}

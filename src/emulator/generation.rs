@@ -1,0 +1,418 @@
+//! A generation under way: what comes next and after how long, step by step, without a clock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::answer::Answer;
+use super::config::AppMode;
+use super::core::Core;
+use super::fault::Fault;
+use super::model::{self, Ending, Plan};
+use super::refusal::{BadParameter, Problem, Refusal};
+use super::replies::{self, Ids, Usage};
+use super::state::{Moment, Running};
+
+/// Two pieces of speech: the smallest tags an audio file can begin with.
+const SPEECH: [&str; 2] = ["SUQzBAAAAAAAAA==", "SUQzBAAAAAAAAQ=="];
+
+/// How a generation begins.
+#[derive(Debug)]
+pub struct Opening {
+    /// The app.
+    pub app: usize,
+    /// Whose turn it is.
+    pub user: String,
+    /// Where the message is stored; none in completion apps.
+    pub conversation: Option<String>,
+    /// It opens its conversation.
+    pub first: bool,
+    /// What the user said.
+    pub query: String,
+    /// The ids of its events.
+    pub ids: Ids,
+    /// When it began.
+    pub now: Moment,
+}
+
+/// A generation under way. Dropping it before its end leaves the stored answer empty.
+#[derive(Debug)]
+pub struct Generation {
+    core: Arc<Core>,
+    opening: Opening,
+    beats: VecDeque<(Duration, Act)>,
+    prompt_words: u64,
+    duration: Duration,
+    answer: String,
+    last_chunk: String,
+    stop: CancellationToken,
+    stopped: bool,
+    committed: bool,
+}
+
+/// One thing that happens in a stream.
+#[derive(Debug)]
+enum Act {
+    Text(String),
+    Replace(String),
+    Fail(String),
+    Speech(&'static str),
+    End,
+    // what only faults do
+    QuietEnd,
+    NullText,
+    Nameless,
+}
+
+impl Generation {
+    /// Starts a plan and makes its task known.
+    pub fn begin(core: Arc<Core>, opening: Opening, plan: Plan) -> Self {
+        let stop = CancellationToken::new();
+        let running = Running {
+            user: opening.user.clone(),
+            stop: stop.clone(),
+            first: opening.first,
+            query: opening.query.clone(),
+        };
+        core.state(opening.app).running.insert(opening.ids.task.clone(), running);
+        let duration = plan.duration();
+        let prompt_words = plan.prompt_words;
+        let beats = beats(&core, &opening, plan);
+        Self {
+            core,
+            opening,
+            beats,
+            prompt_words,
+            duration,
+            answer: String::new(),
+            last_chunk: String::new(),
+            stop,
+            stopped: false,
+            committed: false,
+        }
+    }
+
+    /// The time between the previous step and the next one; `None` at the end.
+    pub fn next_delay(&self) -> Option<Duration> {
+        self.beats.front().map(|(delay, _)| *delay)
+    }
+
+    /// The whole time the model takes.
+    pub fn duration(&self) -> Duration {
+        self.duration
+    }
+
+    /// Fires when the user asks to end the turn.
+    pub fn stop_signal(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Whether the stop was already obeyed.
+    pub fn stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Takes the next step; the bytes are one block of the stream, or nothing.
+    pub fn advance(&mut self, now: Moment) -> Vec<u8> {
+        match self.beats.pop_front() {
+            Some((_, act)) => self.perform(act, now),
+            None => Vec::new(),
+        }
+    }
+
+    /// Ends the turn early: what was said so far is the answer.
+    pub fn obey_stop(&mut self) {
+        self.stopped = true;
+        self.beats.clear();
+        self.beats.push_back((Duration::ZERO, Act::End));
+    }
+
+    fn perform(&mut self, act: Act, now: Moment) -> Vec<u8> {
+        let ids = self.opening.ids.clone();
+        let event = match act {
+            Act::Text(text) => {
+                let mut event = replies::message_event(&ids, &text);
+                if self.breaks_in_chat(Fault::TaskChanges) && text.is_empty() {
+                    event.insert("task_id".to_owned(), json!(self.fresh_id()));
+                }
+                self.answer.push_str(&text);
+                if !text.is_empty() {
+                    self.last_chunk = text;
+                }
+                event
+            }
+            Act::Replace(text) => {
+                let event = replies::replace_event(&ids, &text);
+                if self.core.broken(Fault::ReplacementAppended) {
+                    self.answer.push_str(&text);
+                } else {
+                    self.answer = text;
+                }
+                event
+            }
+            Act::Fail(message) => {
+                self.store_failure(&message);
+                self.error_event(&ids, &message)
+            }
+            Act::Speech(audio) => {
+                let raw = self.core.broken(Fault::RawAudio) && !audio.is_empty();
+                replies::speech_event(&ids, if raw { "ID3\u{4}\u{0}\u{ff}\u{fb}" } else { audio })
+            }
+            Act::End => {
+                self.store(now);
+                self.end_event(ids, now)
+            }
+            Act::QuietEnd => {
+                self.store(now);
+                return Vec::new();
+            }
+            Act::NullText => {
+                let mut event = replies::message_event(&ids, "");
+                event.insert("answer".to_owned(), Value::Null);
+                event
+            }
+            Act::Nameless => {
+                let mut event = replies::message_event(&ids, "");
+                event.insert("event".to_owned(), json!(0));
+                event
+            }
+        };
+        self.block(event)
+    }
+
+    fn block(&self, event: Map<String, Value>) -> Vec<u8> {
+        let mut block = b"data: ".to_vec();
+        block.extend(self.core.behaviour.sse_json.write(&Value::Object(event)));
+        if self.core.broken(Fault::EventIds) {
+            block.extend(b"\nid: 1");
+        }
+        block.extend(b"\n\n");
+        block
+    }
+
+    fn error_event(&self, ids: &Ids, message: &str) -> Map<String, Value> {
+        let code = if message == "query is required" { "invalid_param" } else { "completion_request_error" };
+        let status = if self.core.broken(Fault::StreamErrorStatus500) { 500 } else { 400 };
+        let mut event = replies::error_event(ids, code, status, message);
+        if self.core.broken(Fault::StreamErrorWithoutMessage) {
+            event.insert("message".to_owned(), Value::Null);
+        }
+        event
+    }
+
+    fn end_event(&self, mut ids: Ids, now: Moment) -> Map<String, Value> {
+        let chat = self.mode() == AppMode::Chat;
+        if self.core.broken(Fault::CompletionTaskChanges) && !chat {
+            ids.task = self.fresh_id();
+        }
+        if self.core.broken(Fault::CreatedAtDrifts) && chat {
+            ids.created_at += 1;
+        }
+        if self.core.broken(Fault::EndWithoutConversationId) && self.opening.first {
+            ids.conversation = None;
+        }
+        replies::end_event(&ids, self.metadata(now))
+    }
+
+    fn metadata(&self, now: Moment) -> Value {
+        let behaviour = &self.core.behaviour;
+        // the newer server reports no tokens for a stopped turn
+        let counted = !(self.stopped && behaviour.recent_metadata);
+        let usage = Usage {
+            prompt: if counted { self.prompt_words } else { 0 },
+            completion: if counted { model::words(&self.answer) } else { 0 },
+            latency: now.seconds_since(self.opening.now),
+        };
+        let mut members = replies::usage(behaviour, usage);
+        if self.core.broken(Fault::TotalIsCompletion) {
+            members["total_tokens"] = json!(usage.completion);
+        }
+        if self.core.broken(Fault::UnitPriceIsNumber) {
+            members["prompt_unit_price"] = json!(0.001);
+        }
+        if self.core.broken(Fault::LatencyZero) {
+            members["latency"] = json!(0.0);
+        }
+        let mut metadata = replies::metadata(behaviour, members);
+        if self.breaks_in_chat(Fault::NoUsage) {
+            if let Some(metadata) = metadata.as_object_mut() {
+                metadata.shift_remove("usage");
+            }
+        }
+        metadata
+    }
+
+    /// The answer of a blocking turn, after [`Self::duration`] has passed.
+    pub fn finish_blocking(&mut self, now: Moment) -> Answer {
+        let mut failure = None;
+        while let Some((_, act)) = self.beats.pop_front() {
+            match act {
+                Act::Text(text) => {
+                    self.answer.push_str(&text);
+                    if !text.is_empty() {
+                        self.last_chunk = text;
+                    }
+                }
+                Act::Replace(text) => self.answer = text,
+                Act::Fail(message) => failure = Some(message),
+                Act::End | Act::QuietEnd => break,
+                Act::Speech(_) | Act::NullText | Act::Nameless => {}
+            }
+        }
+        if let Some(message) = failure {
+            self.store_failure(&message);
+            return self.core.refuse(&Refusal::new(400, "completion_request_error", message));
+        }
+        if self.answer.is_empty() && self.core.behaviour.empty_blocking_refused {
+            let bad = BadParameter { schema: "Data", name: "answer", problem: Problem::NotText, given: json!([]) };
+            return self.core.refuse(&bad.refusal(&self.core.behaviour));
+        }
+        if self.breaks_in_chat(Fault::ChatBlockingLosesPrefix) {
+            self.answer = self.answer.trim_start_matches("ECHO:").to_owned();
+        }
+        self.store(now);
+        let body = Value::Object(self.blocking_body(now));
+        let headers = self.core.headers(self.core.behaviour.generation_type, true);
+        Answer { status: 200, headers, body: self.core.behaviour.whole_json.write(&body) }
+    }
+
+    fn blocking_body(&self, now: Moment) -> Map<String, Value> {
+        let core = &self.core;
+        let mode = self.mode();
+        let mut body = replies::blocking(&self.opening.ids, mode.wire(), &self.answer, self.metadata(now));
+        match mode {
+            AppMode::Chat if core.broken(Fault::ChatWithoutMode) => {
+                body.shift_remove("mode");
+            }
+            AppMode::Completion if core.broken(Fault::CompletionWithoutMessageId) => {
+                body.shift_remove("message_id");
+            }
+            AppMode::Completion if core.broken(Fault::CompletionWithConversationId) => {
+                body.insert("conversation_id".to_owned(), json!(self.fresh_id()));
+            }
+            AppMode::Completion if core.broken(Fault::CompletionBlockingLosesPrefix) => {
+                body.insert("answer".to_owned(), json!(self.answer.trim_start_matches("ECHO:")));
+            }
+            AppMode::Completion if core.broken(Fault::CreatedAtMilliseconds) => {
+                body.insert("created_at".to_owned(), json!(self.opening.ids.created_at * 1000));
+            }
+            AppMode::Chat | AppMode::Completion => {}
+        }
+        body
+    }
+
+    fn mode(&self) -> AppMode {
+        self.core.apps.get(self.opening.app).map_or(AppMode::Chat, super::apps::App::mode)
+    }
+
+    fn breaks_in_chat(&self, fault: Fault) -> bool {
+        self.core.broken(fault) && self.mode() == AppMode::Chat
+    }
+
+    fn fresh_id(&self) -> String {
+        self.core.state(self.opening.app).uuid()
+    }
+
+    fn store(&mut self, now: Moment) {
+        if std::mem::replace(&mut self.committed, true) {
+            return;
+        }
+        let Some(id) = &self.opening.conversation else {
+            return;
+        };
+        let truncated = self.core.broken(Fault::LaterAnswerTruncated) && !self.opening.first;
+        let answer = if truncated { self.last_chunk.trim() } else { self.answer.trim() };
+        let mut state = self.core.state(self.opening.app);
+        if let Some(message) = state.message_mut(&self.opening.user, id, &self.opening.ids.message) {
+            message.answer = answer.to_owned();
+        }
+        if let Some(conversation) = state.conversation_mut(&self.opening.user, id) {
+            conversation.committed |= self.core.broken(Fault::CommittedAtEnd);
+            if self.core.broken(Fault::ThirdTurnDoesNotTouch) && conversation.messages.len() >= 3 {
+                return;
+            }
+            self.core.touch(conversation, now);
+        }
+    }
+
+    fn store_failure(&mut self, text: &str) {
+        self.committed = true;
+        let Some(id) = &self.opening.conversation else {
+            return;
+        };
+        let mut state = self.core.state(self.opening.app);
+        if let Some(message) = state.message_mut(&self.opening.user, id, &self.opening.ids.message) {
+            message.error = Some(text.to_owned());
+        }
+        if let Some(conversation) = state.conversation_mut(&self.opening.user, id) {
+            conversation.committed |= self.core.broken(Fault::CommittedAtEnd);
+        }
+    }
+}
+
+impl Drop for Generation {
+    fn drop(&mut self) {
+        self.core.state(self.opening.app).running.remove(&self.opening.ids.task);
+    }
+}
+
+/// The steps of a plan.
+fn beats(core: &Core, opening: &Opening, plan: Plan) -> VecDeque<(Duration, Act)> {
+    let served = core.apps.get(opening.app);
+    let chat = served.is_some_and(|app| app.mode() == AppMode::Chat);
+    let total = plan.duration();
+    let failing_after = if plan.chunks.is_empty() { plan.first } else { plan.gap };
+    let mut beats: VecDeque<(Duration, Act)> = plan
+        .chunks
+        .into_iter()
+        .enumerate()
+        .map(|(at, text)| {
+            let delay = if at == 0 { plan.first } else { plan.gap };
+            (delay, Act::Text(if core.broken(Fault::ReplacementCharacters) { damaged(&text) } else { text }))
+        })
+        .collect();
+    if core.broken(Fault::Buffered) && beats.len() > 1 {
+        for (at, (delay, _)) in beats.iter_mut().enumerate() {
+            *delay = if at == 0 { total } else { Duration::ZERO };
+        }
+    }
+    if chat && core.broken(Fault::NullAnswer) {
+        beats.push_front((plan.first, Act::NullText));
+    }
+    let speaks = served.is_some_and(|app| app.autoplay);
+    let ending: Vec<Act> = match plan.ending {
+        Ending::Failure(message) => {
+            beats.push_back((failing_after, Act::Fail(message)));
+            return beats;
+        }
+        Ending::Replaced(text) => vec![Act::Text(String::new()), Act::Replace(text)],
+        Ending::Complete => vec![Act::Text(String::new())],
+    };
+    let silent = chat && !opening.first && core.broken(Fault::SilentEnd);
+    let extra = |wanted: bool, act: Act| wanted.then_some(act);
+    let tail = ending
+        .into_iter()
+        .chain(extra(chat && core.broken(Fault::EventNameNumber), Act::Nameless))
+        .chain(extra(speaks, Act::Speech(SPEECH[0])))
+        .chain([if silent { Act::QuietEnd } else { Act::End }])
+        .chain(extra(chat && core.broken(Fault::TwoEnds), Act::End))
+        .chain(extra(!chat && core.broken(Fault::TextAfterEnd), Act::Text(String::new())))
+        .chain(extra(speaks, Act::Speech(SPEECH[1])))
+        .chain(extra(speaks, Act::Speech("")));
+    beats.extend(tail.map(|act| (Duration::ZERO, act)));
+    beats
+}
+
+/// The first character beyond ASCII of a piece becomes the replacement character.
+fn damaged(text: &str) -> String {
+    match text.char_indices().find(|(_, ch)| !ch.is_ascii()) {
+        Some((at, ch)) => {
+            let (head, tail) = text.split_at(at);
+            format!("{head}\u{fffd}{}", tail.get(ch.len_utf8()..).unwrap_or_default())
+        }
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,141 @@
+//! Requests about one message or one task: stop, feedback, follow-up questions.
+
+use serde_json::{Value, json};
+
+use super::answer::Answer;
+use super::config::AppMode;
+use super::core::Core;
+use super::fault::Fault;
+use super::history::page_size;
+use super::refusal::{BadParameter, Problem, Refusal};
+use super::replies;
+use super::request::{Request, user_in_body};
+use super::state::{Feedback, Moment};
+
+impl Core {
+    /// `POST /{chat,completion}-messages/{task}/stop`: success whatever the task; only its own user ends it.
+    pub(super) fn stop(&self, app: usize, mode: AppMode, task: &str, request: &Request) -> Result<Answer, Refusal> {
+        let body = request.json(&self.behaviour)?;
+        let user = user_in_body(&body).ok_or_else(Refusal::user_missing)?;
+        self.demand_mode(app, mode)?;
+        if let Some(running) = self.state(app).running.get(task) {
+            if running.user == user {
+                running.stop.cancel();
+            }
+        }
+        let mut answer = self.json(200, &json!({"result": "success"}));
+        if self.broken(Fault::StopAnswersHtml) {
+            answer.headers = self.headers("text/html; charset=utf-8", true);
+        }
+        Ok(answer)
+    }
+
+    /// `POST /messages/{id}/feedbacks`.
+    pub(super) fn rate(&self, app: usize, id: &str, request: &Request, now: Moment) -> Result<Answer, Refusal> {
+        let body = request.json(&self.behaviour)?;
+        let user = user_in_body(&body).ok_or_else(Refusal::user_missing)?;
+        let rating = match body.get("rating") {
+            None | Some(Value::Null) => None,
+            Some(Value::String(text)) if text == "like" => Some("like"),
+            Some(Value::String(text)) if text == "dislike" => Some("dislike"),
+            Some(other) => {
+                let bad = BadParameter {
+                    schema: "MessageFeedbackPayload",
+                    name: "rating",
+                    problem: Problem::NoChoice(&["like", "dislike"]),
+                    given: other.clone(),
+                };
+                return Err(bad.refusal(&self.behaviour));
+            }
+        };
+        let content = body.get("content").and_then(Value::as_str).map(str::to_owned);
+        let mut state = self.state(app);
+        let home = state.message_home(id).filter(|home| home.user == user).cloned();
+        let home = home.ok_or_else(|| Refusal::not_found("Message Not Exists."))?;
+        if let Some(conversation) = &home.conversation {
+            if let Some(message) = state.message_mut(&user, conversation, id) {
+                message.rating = rating;
+            }
+        }
+        let second = now.unix_seconds();
+        let known = state.feedbacks.iter().position(|f| f.message == id && f.user == user);
+        match (known, rating) {
+            (Some(at), None) => {
+                state.feedbacks.remove(at);
+            }
+            (Some(at), Some(rating)) => {
+                if let Some(feedback) = state.feedbacks.get_mut(at) {
+                    *feedback = Feedback { rating, content, updated_at: second, ..feedback.clone() };
+                }
+            }
+            (None, Some(rating)) => {
+                let feedback_id = state.uuid();
+                state.feedbacks.push(Feedback {
+                    id: feedback_id,
+                    message: id.to_owned(),
+                    user,
+                    rating,
+                    content,
+                    created_at: second,
+                    updated_at: second,
+                });
+            }
+            (None, None) => {}
+        }
+        Ok(self.json(200, &json!({"result": "success"})))
+    }
+
+    /// `GET /app/feedbacks`, newest first.
+    pub(super) fn list_feedbacks(&self, app: usize, request: &Request) -> Result<Answer, Refusal> {
+        let limit = page_size(request, "FeedbackListQuery", 101, &self.behaviour)?;
+        let page = request.param("page").and_then(|text| text.parse::<usize>().ok()).unwrap_or(1).max(1);
+        let state = self.state(app);
+        let newest_first = state.feedbacks.iter().rev().skip((page - 1).saturating_mul(limit)).take(limit);
+        let rows: Vec<Value> = newest_first
+            .map(|feedback| {
+                let home = state.message_home(&feedback.message);
+                let conversation = home.and_then(|home| home.conversation.as_deref());
+                replies::feedback_row(feedback, conversation, &pseudo_uuid(&app), &pseudo_uuid(&(app, &feedback.user)))
+            })
+            .collect();
+        drop(state);
+        Ok(self.json(200, &json!({"data": rows})))
+    }
+
+    /// `GET /messages/{id}/suggested`: the message is looked up before the feature.
+    pub(super) fn suggested(&self, app: usize, id: &str, request: &Request) -> Result<Answer, Refusal> {
+        let user = request.user_in_query().ok_or_else(Refusal::user_missing)?;
+        self.demand_mode(app, AppMode::Chat)?;
+        let known = self.state(app).message_home(id).is_some_and(|home| home.user == user);
+        if !known {
+            return Err(Refusal::not_found("Message Not Exists."));
+        }
+        if !self.apps[app].suggests() {
+            return Err(Refusal::new(400, "bad_request", "Suggested Questions Is Disabled."));
+        }
+        Ok(self.json(200, &json!({"result": "success", "data": ["Q one?", "Q two?", "Q three?"]})))
+    }
+
+    /// Refuses a key whose app has another mode than the endpoint.
+    pub(super) fn demand_mode(&self, app: usize, mode: AppMode) -> Result<(), Refusal> {
+        if self.apps[app].mode() == mode {
+            return Ok(());
+        }
+        Err(match mode {
+            AppMode::Chat => {
+                Refusal::new(400, "not_chat_app", "Please check if your app mode matches the right API route.")
+            }
+            AppMode::Completion => {
+                Refusal::new(400, "app_unavailable", "App unavailable, please check your app configurations.")
+            }
+        })
+    }
+}
+
+/// A UUID that follows from what it stands for; only feedback rows show one.
+fn pseudo_uuid(of: &impl std::hash::Hash) -> String {
+    let mut hasher = std::hash::DefaultHasher::new();
+    of.hash(&mut hasher);
+    let half = u128::from(std::hash::Hasher::finish(&hasher));
+    uuid::Builder::from_random_bytes(((half << 64) | half).to_ne_bytes()).into_uuid().to_string()
+}

@@ -1,0 +1,250 @@
+//! The emulator on a socket: it reads requests, plays answers and keeps the time.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Query, State};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use axum::serve::ListenerExt;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::answer::{Answer, Reply};
+use super::config::Config;
+use super::core::Core;
+use super::fault::Fault;
+use super::generation::Generation;
+use super::request::Request;
+use super::state::Moment;
+
+/// Largest body read.
+const BODY_LIMIT: usize = 32 * 1024 * 1024;
+/// How long [`Running::stop`] waits for open connections.
+const STOP_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Why the emulator did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened on, e.g. because the port is taken: choose port 0.
+    #[error("listen on {address}: {source}")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// No app was asked for, so no key could be accepted.
+    #[error("serve without any app")]
+    NoApps,
+}
+
+/// A running emulator. It stops when dropped.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    keys: Vec<(String, String)>,
+    shutdown: CancellationToken,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// `http://HOST:PORT/v1`.
+    pub fn base_url(&self) -> String {
+        format!("http://{}/v1", self.address)
+    }
+
+    /// App names and their keys, in the order of [`Config::apps`].
+    pub fn keys(&self) -> &[(String, String)] {
+        &self.keys
+    }
+
+    /// Stops listening, cuts open streams and waits up to a second for connections to close.
+    pub async fn stop(mut self) {
+        self.shutdown.cancel();
+        if let Some(mut server) = self.server.take() {
+            if tokio::time::timeout(STOP_PATIENCE, &mut server).await.is_err() {
+                server.abort();
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// Starts the emulator.
+pub async fn start(config: Config) -> Result<Running, ServeError> {
+    if config.apps.is_empty() {
+        return Err(ServeError::NoApps);
+    }
+    let address = SocketAddr::new(config.host, config.port);
+    let bind_error = |source| ServeError::Bind { address, source };
+    let listener = TcpListener::bind(address).await.map_err(bind_error)?;
+    let mut reachable = listener.local_addr().map_err(bind_error)?;
+    if reachable.ip().is_unspecified() {
+        reachable.set_ip(if reachable.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
+    }
+    let core = Arc::new(Core::new(&config));
+    let keys = core.apps.iter().map(|app| (app.kind.id().to_owned(), app.key.clone())).collect();
+    let shutdown = CancellationToken::new();
+    let shared = Arc::new(Shared {
+        core,
+        clock: Clock { origin: SystemTime::now(), started: Instant::now() },
+        ping_every: config.ping_every,
+        shutdown: shutdown.clone(),
+    });
+    let router = Router::new().fallback(handle).with_state(shared);
+    // small blocks must not wait for the acknowledgement of earlier ones; a socket that refuses is still served
+    let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
+    let ended = shutdown.clone().cancelled_owned();
+    let server = tokio::spawn(async move {
+        // axum's accept loop never ends with an error
+        let _ = axum::serve(listener, router).with_graceful_shutdown(ended).await;
+    });
+    Ok(Running { address: reachable, keys, shutdown, server: Some(server) })
+}
+
+struct Shared {
+    core: Arc<Core>,
+    clock: Clock,
+    ping_every: Duration,
+    shutdown: CancellationToken,
+}
+
+/// Wall time that never goes back.
+struct Clock {
+    origin: SystemTime,
+    started: Instant,
+}
+
+impl Clock {
+    fn now(&self) -> Moment {
+        let origin = self.origin.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Moment(u64::try_from((origin + self.started.elapsed()).as_micros()).unwrap_or(u64::MAX))
+    }
+}
+
+async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Request) -> Response {
+    let request = match read(request).await {
+        Ok(request) => request,
+        Err(status) => return respond(Answer { status: status.as_u16(), ..Answer::default() }),
+    };
+    match shared.core.reply(&request, shared.clock.now()) {
+        Reply::Whole(answer) => respond(answer),
+        Reply::Blocking(generation) => respond(play_blocking(shared, generation).await),
+        Reply::Streaming(head, generation) => {
+            let player = Player::new(shared, generation);
+            let blocks = futures_util::stream::unfold(player, |mut player| async move {
+                let block = player.next().await?;
+                Some((Ok::<Bytes, Infallible>(block), player))
+            });
+            let mut response = respond(head);
+            *response.body_mut() = Body::from_stream(blocks);
+            response
+        }
+    }
+}
+
+async fn read(request: axum::extract::Request) -> Result<Request, StatusCode> {
+    let (parts, body) = request.into_parts();
+    let body = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
+    let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|q| q.0).unwrap_or_default();
+    let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+    Ok(Request {
+        method: parts.method.as_str().to_owned(),
+        path: parts.uri.path().to_owned(),
+        query,
+        headers: parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value))).collect(),
+        body: body.into(),
+    })
+}
+
+fn respond(answer: Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body));
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    for (name, value) in answer.headers {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().append(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
+/// Waits for the model on a task of its own: the answer is stored even if the client has left.
+async fn play_blocking(shared: Arc<Shared>, mut generation: Box<Generation>) -> Answer {
+    let task = tokio::spawn(async move {
+        tokio::select! {
+            () = shared.shutdown.cancelled() => Answer { status: 503, ..Answer::default() },
+            () = tokio::time::sleep(generation.duration()) => generation.finish_blocking(shared.clock.now()),
+        }
+    });
+    task.await.unwrap_or(Answer { status: 500, ..Answer::default() })
+}
+
+/// Plays a generation block by block. Dropped with the connection, it ends the generation.
+struct Player {
+    shared: Arc<Shared>,
+    generation: Box<Generation>,
+    due: Instant,
+    ping_at: Instant,
+}
+
+impl Player {
+    fn new(shared: Arc<Shared>, generation: Box<Generation>) -> Self {
+        let now = Instant::now();
+        let due = now + generation.next_delay().unwrap_or_default();
+        Self { ping_at: now + shared.ping_every, shared, generation, due }
+    }
+
+    /// The next block; `None` at the end, or when the emulator stops.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            self.generation.next_delay()?;
+            let stop = self.generation.stop_signal().clone();
+            let stoppable = !self.generation.stopped();
+            tokio::select! {
+                biased;
+                () = self.shared.shutdown.cancelled() => return None,
+                () = stop.cancelled(), if stoppable => {
+                    self.generation.obey_stop();
+                    self.due = Instant::now();
+                }
+                () = tokio::time::sleep_until(self.ping_at) => {
+                    self.ping_at += self.shared.ping_every;
+                    if let Some(ping) = self.ping() {
+                        return Some(Bytes::from_static(ping));
+                    }
+                }
+                () = tokio::time::sleep_until(self.due) => {
+                    let block = self.generation.advance(self.shared.clock.now());
+                    self.due = Instant::now() + self.generation.next_delay().unwrap_or_default();
+                    if !block.is_empty() {
+                        return Some(Bytes::from(block));
+                    }
+                }
+            }
+        }
+    }
+
+    fn ping(&self) -> Option<&'static [u8]> {
+        if self.shared.core.broken(Fault::NoPing) {
+            return None;
+        }
+        Some(if self.shared.core.broken(Fault::PingWithData) {
+            b"event: ping\ndata: {}\n\n"
+        } else {
+            b"event: ping\n\n"
+        })
+    }
+}

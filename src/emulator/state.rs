@@ -1,0 +1,317 @@
+//! What one app remembers: its users, their conversations and messages, running tasks and feedback.
+//!
+//! Nothing is shared between apps; a user name means another person under another key.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+/// A moment in microseconds since the Unix epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Moment(pub u64);
+
+impl Moment {
+    /// Whole seconds since the epoch.
+    pub fn unix_seconds(self) -> i64 {
+        i64::try_from(self.0 / 1_000_000).unwrap_or(i64::MAX)
+    }
+
+    /// Seconds since an earlier moment, at least one microsecond.
+    pub fn seconds_since(self, earlier: Moment) -> f64 {
+        self.0.saturating_sub(earlier.0).max(1) as f64 / 1e6
+    }
+}
+
+/// The memory of one app.
+#[derive(Debug)]
+pub struct State {
+    rng: fastrand::Rng,
+    users: HashMap<String, HashMap<String, Conversation>>,
+    /// Who owns a conversation, for requests that ask by id alone.
+    owners: HashMap<String, String>,
+    /// Where a message is.
+    messages: HashMap<String, MessageHome>,
+    /// Turns under way by task id.
+    pub running: HashMap<String, Running>,
+    /// Feedback in the order of its first giving.
+    pub feedbacks: Vec<Feedback>,
+    /// Ids of deleted conversations.
+    pub deleted: HashSet<String>,
+    /// Deleted conversations themselves, kept only where a fault needs them.
+    pub graveyard: HashMap<String, (String, Conversation)>,
+    /// The query of the latest turn of the app.
+    pub latest_query: Option<String>,
+    /// Second, user and id of the latest new conversation.
+    pub latest_new: Option<(i64, String, String)>,
+    /// How many `/info` were answered.
+    pub infos: u64,
+    next_sequence: u64,
+}
+
+/// One conversation.
+#[derive(Debug, Clone)]
+pub struct Conversation {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The inputs of its first turn.
+    pub inputs: Map<String, Value>,
+    /// The opening statement.
+    pub introduction: String,
+    /// Unix seconds.
+    pub created_at: i64,
+    /// Unix seconds.
+    pub updated_at: i64,
+    /// Its place among all conversations of the app.
+    pub sequence: u64,
+    /// Its messages in order of insertion, which is the order of `created_at`.
+    pub messages: Vec<Message>,
+    /// Shown in lists.
+    pub listed: bool,
+    /// Visible at all.
+    pub committed: bool,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone)]
+pub struct Message {
+    /// Its id.
+    pub id: String,
+    /// The inputs it was answered with.
+    pub inputs: Map<String, Value>,
+    /// What the user said.
+    pub query: String,
+    /// What was answered; empty until the end.
+    pub answer: String,
+    /// Why generation failed.
+    pub error: Option<String>,
+    /// Unix seconds.
+    pub created_at: i64,
+    /// `like` or `dislike`.
+    pub rating: Option<&'static str>,
+}
+
+/// Where a message is.
+#[derive(Debug, Clone)]
+pub struct MessageHome {
+    /// Whose it is.
+    pub user: String,
+    /// Its conversation; none in completion apps.
+    pub conversation: Option<String>,
+}
+
+/// A turn under way.
+#[derive(Debug, Clone)]
+pub struct Running {
+    /// Whose it is.
+    pub user: String,
+    /// Ends it early.
+    pub stop: CancellationToken,
+    /// It opened its conversation.
+    pub first: bool,
+    /// What the user said.
+    pub query: String,
+}
+
+/// A rating of a message.
+#[derive(Debug, Clone)]
+pub struct Feedback {
+    /// Its id.
+    pub id: String,
+    /// The rated message.
+    pub message: String,
+    /// Who rated it.
+    pub user: String,
+    /// `like` or `dislike`.
+    pub rating: &'static str,
+    /// Free text.
+    pub content: Option<String>,
+    /// Unix seconds.
+    pub created_at: i64,
+    /// Unix seconds.
+    pub updated_at: i64,
+}
+
+impl State {
+    /// An empty memory whose ids follow from the seed.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: fastrand::Rng::with_seed(seed),
+            users: HashMap::new(),
+            owners: HashMap::new(),
+            messages: HashMap::new(),
+            running: HashMap::new(),
+            feedbacks: Vec::new(),
+            deleted: HashSet::new(),
+            graveyard: HashMap::new(),
+            latest_query: None,
+            latest_new: None,
+            infos: 0,
+            next_sequence: 0,
+        }
+    }
+
+    /// A fresh random UUID.
+    pub fn uuid(&mut self) -> String {
+        uuid::Builder::from_random_bytes(self.rng.u128(..).to_ne_bytes()).into_uuid().to_string()
+    }
+
+    /// Opens a conversation of a user under the given id.
+    pub fn open(
+        &mut self,
+        user: &str,
+        id: String,
+        name: String,
+        inputs: Map<String, Value>,
+        introduction: String,
+        now: Moment,
+    ) -> &mut Conversation {
+        self.next_sequence += 1;
+        self.owners.insert(id.clone(), user.to_owned());
+        let second = now.unix_seconds();
+        let conversation = Conversation {
+            id: id.clone(),
+            name,
+            inputs,
+            introduction,
+            created_at: second,
+            updated_at: second,
+            sequence: self.next_sequence,
+            messages: Vec::new(),
+            listed: true,
+            committed: true,
+        };
+        self.users.entry(user.to_owned()).or_default().entry(id).insert_entry(conversation).into_mut()
+    }
+
+    /// The conversation of a user.
+    pub fn conversation(&self, user: &str, id: &str) -> Option<&Conversation> {
+        self.users.get(user)?.get(id)
+    }
+
+    /// The conversation of a user, to be changed.
+    pub fn conversation_mut(&mut self, user: &str, id: &str) -> Option<&mut Conversation> {
+        self.users.get_mut(user)?.get_mut(id)
+    }
+
+    /// All conversations of a user, in no order.
+    pub fn conversations(&self, user: &str) -> impl Iterator<Item = &Conversation> {
+        self.users.get(user).into_iter().flat_map(HashMap::values)
+    }
+
+    /// Who owns a conversation.
+    pub fn owner(&self, id: &str) -> Option<&str> {
+        self.owners.get(id).map(String::as_str)
+    }
+
+    /// Takes a conversation and its messages out.
+    pub fn remove(&mut self, user: &str, id: &str) -> Option<Conversation> {
+        let conversation = self.users.get_mut(user)?.remove(id)?;
+        self.owners.remove(id);
+        for message in &conversation.messages {
+            self.messages.remove(&message.id);
+        }
+        self.deleted.insert(id.to_owned());
+        Some(conversation)
+    }
+
+    /// Puts a removed conversation back.
+    pub fn restore(&mut self, user: &str, conversation: Conversation) {
+        let id = conversation.id.clone();
+        self.owners.insert(id.clone(), user.to_owned());
+        self.users.entry(user.to_owned()).or_default().insert(id, conversation);
+    }
+
+    /// Adds a message to a conversation and touches it.
+    pub fn add_message(&mut self, user: &str, conversation: &str, message: Message) {
+        let home = MessageHome { user: user.to_owned(), conversation: Some(conversation.to_owned()) };
+        self.messages.insert(message.id.clone(), home);
+        if let Some(conversation) = self.conversation_mut(user, conversation) {
+            conversation.messages.push(message);
+        }
+    }
+
+    /// Remembers a message of a completion app, which nobody can read back but which can be rated.
+    pub fn add_lone_message(&mut self, user: &str, id: &str) {
+        self.messages.insert(id.to_owned(), MessageHome { user: user.to_owned(), conversation: None });
+    }
+
+    /// Where a message is.
+    pub fn message_home(&self, id: &str) -> Option<&MessageHome> {
+        self.messages.get(id)
+    }
+
+    /// A message of a conversation, to be changed.
+    pub fn message_mut(&mut self, user: &str, conversation: &str, id: &str) -> Option<&mut Message> {
+        // the wanted message is nearly always the last one
+        self.conversation_mut(user, conversation)?.messages.iter_mut().rev().find(|m| m.id == id)
+    }
+
+    /// The first message under way of another user.
+    pub fn running_of_another(&self, user: &str) -> Option<&Running> {
+        self.running.values().find(|running| running.user != user)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moment(seconds: u64) -> Moment {
+        Moment(seconds * 1_000_000)
+    }
+
+    fn message(id: &str) -> Message {
+        Message {
+            id: id.to_owned(),
+            inputs: Map::new(),
+            query: "q".to_owned(),
+            answer: String::new(),
+            error: None,
+            created_at: 1,
+            rating: None,
+        }
+    }
+
+    fn with_conversation() -> State {
+        let mut state = State::new(1);
+        state.open("anna", "c1".to_owned(), "n".to_owned(), Map::new(), String::new(), moment(5));
+        state.add_message("anna", "c1", message("m1"));
+        state
+    }
+
+    #[test]
+    fn a_conversation_is_seen_by_its_owner_only() {
+        let state = with_conversation();
+        assert!(state.conversation("anna", "c1").is_some());
+        assert!(state.conversation("bert", "c1").is_none());
+        assert_eq!(state.conversations("bert").count(), 0);
+        assert_eq!(state.owner("c1"), Some("anna"));
+    }
+
+    #[test]
+    fn removing_a_conversation_forgets_its_messages() {
+        let mut state = with_conversation();
+        assert!(state.remove("bert", "c1").is_none());
+        assert!(state.remove("anna", "c1").is_some());
+        assert!(state.message_home("m1").is_none());
+        assert!(state.owner("c1").is_none());
+        assert!(state.deleted.contains("c1"));
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_ids_and_they_do_not_repeat() {
+        let (mut a, mut b) = (State::new(7), State::new(7));
+        let ids: HashSet<String> = (0..100).map(|_| a.uuid()).collect();
+        assert_eq!(ids.len(), 100);
+        assert!(ids.contains(&b.uuid()));
+    }
+
+    #[test]
+    fn latency_is_never_zero() {
+        assert!(moment(5).seconds_since(moment(5)) > 0.0);
+        assert_eq!(moment(7).seconds_since(moment(5)), 2.0);
+    }
+}

@@ -1,0 +1,502 @@
+//! `POST /chat-messages` and `POST /completion-messages`: from the body to a generation under way.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+
+use super::answer::{Answer, Reply};
+use super::behaviour::LaterInputs;
+use super::config::AppMode;
+use super::conversations::title;
+use super::core::Core;
+use super::fault::Fault;
+use super::form::{self, InputFault};
+use super::generation::{Generation, Opening};
+use super::model::{self, Ending, HISTORY_WORDS, Plan, Prompt};
+use super::refusal::{BadParameter, Problem, Refusal, python_repr};
+use super::replies::Ids;
+use super::request::{COLUMN_CHARS, Request, user_in_body};
+use super::state::{Conversation, Message, Moment, State};
+
+/// Characters of the query that name a conversation.
+const NAME_CHARS: usize = 20;
+
+/// What a turn asks for, after the check of its types.
+#[derive(Debug, Clone)]
+struct Payload {
+    user: String,
+    inputs: Map<String, Value>,
+    query: String,
+    streaming: bool,
+    conversation: Option<String>,
+    name_by_model: bool,
+    /// The body has a `conversation_id`, whatever it holds.
+    conversation_sent: bool,
+}
+
+/// The conversation a turn belongs to, found or opened.
+struct Place {
+    /// The owner of the conversation.
+    user: String,
+    conversation: String,
+    inputs: Map<String, Value>,
+    first: bool,
+}
+
+impl Core {
+    /// `POST /chat-messages`.
+    pub(super) fn chat(self: &Arc<Self>, app: usize, request: &Request, now: Moment) -> Reply {
+        self.turn(app, AppMode::Chat, request, now)
+    }
+
+    /// `POST /completion-messages`.
+    pub(super) fn completion(self: &Arc<Self>, app: usize, request: &Request, now: Moment) -> Reply {
+        self.turn(app, AppMode::Completion, request, now)
+    }
+
+    fn turn(self: &Arc<Self>, app: usize, mode: AppMode, request: &Request, now: Moment) -> Reply {
+        let begun = self.body_of_turn(request).and_then(|body| {
+            let payload = self.payload(app, mode, &body);
+            if let Some(reply) = self.refused_in_stream(app, &body, &payload, now) {
+                return Ok(reply);
+            }
+            if payload.is_err() {
+                self.touch_in_vain(app, &body);
+            }
+            let payload = payload?;
+            let streaming = payload.streaming;
+            let generation = match mode {
+                AppMode::Chat => self.begin_chat(app, payload, now)?,
+                AppMode::Completion => self.begin_completion(app, payload, now)?,
+            };
+            Ok(self.playing(mode, streaming, generation))
+        });
+        begun.unwrap_or_else(|refusal| Reply::Whole(self.refuse(&refusal)))
+    }
+
+    fn playing(&self, mode: AppMode, streaming: bool, generation: Generation) -> Reply {
+        if !streaming {
+            return Reply::Blocking(Box::new(generation));
+        }
+        let status = if mode == AppMode::Completion && self.broken(Fault::StreamStatus201) { 201 } else { 200 };
+        let headers = self.headers("text/event-stream; charset=utf-8", true);
+        Reply::Streaming(Answer { status, headers, body: Vec::new() }, Box::new(generation))
+    }
+
+    fn body_of_turn(&self, request: &Request) -> Result<Map<String, Value>, Refusal> {
+        request.json(&self.behaviour).map_err(|refusal| {
+            if refusal.code == "bad_request" && self.broken(Fault::MalformedJson415) {
+                Refusal::unsupported_media_type()
+            } else {
+                refusal
+            }
+        })
+    }
+
+    fn payload(&self, app: usize, mode: AppMode, body: &Map<String, Value>) -> Result<Payload, Refusal> {
+        let blocking_asked = body.get("response_mode").and_then(Value::as_str) != Some("streaming");
+        let user = match user_in_body(body) {
+            Some(user) => user,
+            None if self.broken(Fault::AnonymousUser) && blocking_asked => "anonymous".to_owned(),
+            None => return Err(Refusal::user_missing()),
+        };
+        if self.behaviour.database_slips && user.chars().count() > COLUMN_CHARS {
+            return Err(Refusal::unknown(&self.behaviour));
+        }
+        self.demand_mode(app, mode)?;
+        let schema = match mode {
+            AppMode::Chat => "ChatRequestPayload",
+            AppMode::Completion => "CompletionRequestPayload",
+        };
+        let inputs = match self.inputs_member(schema, body) {
+            Err(_) if self.broken(Fault::InputsOptional) && mode == AppMode::Completion && blocking_asked => Map::new(),
+            other => other?,
+        };
+        let query = self.query_member(schema, mode, body, blocking_asked)?;
+        let conversation = match mode {
+            AppMode::Chat => self.conversation_member(schema, body)?,
+            AppMode::Completion => None,
+        };
+        let streaming = self.streaming_member(schema, body, conversation.is_some())?;
+        let name_by_model = match body.get("auto_generate_name") {
+            None => true,
+            Some(Value::Bool(wanted)) => *wanted,
+            Some(_) if self.behaviour.lenient_types || mode == AppMode::Completion => true,
+            Some(other) => return Err(self.bad(schema, "auto_generate_name", Problem::NotBool, other.clone())),
+        };
+        let conversation_sent = body.contains_key("conversation_id");
+        Ok(Payload { user, inputs, query, streaming, conversation, name_by_model, conversation_sent })
+    }
+
+    fn bad(&self, schema: &'static str, name: &'static str, problem: Problem, given: Value) -> Refusal {
+        BadParameter { schema, name, problem, given }.refusal(&self.behaviour)
+    }
+
+    fn inputs_member(&self, schema: &'static str, body: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
+        match body.get("inputs") {
+            Some(Value::Object(inputs)) => Ok(inputs.clone()),
+            Some(Value::Null) if self.behaviour.lenient_types => Ok(Map::new()),
+            Some(Value::Array(items)) if self.behaviour.lenient_types && items.is_empty() => Ok(Map::new()),
+            Some(other) => Err(self.bad(schema, "inputs", Problem::NotObject, other.clone())),
+            None => Err(self.bad(schema, "inputs", Problem::Missing, Value::Object(body.clone()))),
+        }
+    }
+
+    fn query_member(
+        &self,
+        schema: &'static str,
+        mode: AppMode,
+        body: &Map<String, Value>,
+        blocking: bool,
+    ) -> Result<String, Refusal> {
+        let query = match body.get("query") {
+            Some(Value::String(text)) => Ok(text.clone()),
+            None | Some(Value::Null) if mode == AppMode::Completion => Ok(String::new()),
+            None => Err(self.bad(schema, "query", Problem::Missing, Value::Object(body.clone()))),
+            Some(Value::Null) if self.behaviour.lenient_types => {
+                Err(self.bad(schema, "query", Problem::Missing, Value::Null))
+            }
+            Some(other) if self.behaviour.lenient_types => Ok(python_repr(other)),
+            Some(other) => Err(self.bad(schema, "query", Problem::NotText, other.clone())),
+        };
+        let first_turn = matches!(body.get("conversation_id"), None | Some(Value::Null));
+        let query = match query {
+            Err(_) if self.broken(Fault::QueryOptional) && blocking && first_turn => return Ok(String::new()),
+            other => other?,
+        };
+        if mode == AppMode::Chat && query.is_empty() {
+            return Err(Refusal::invalid("query is required"));
+        }
+        let in_inputs = body.get("inputs").and_then(|inputs| inputs.get("query"));
+        if self.broken(Fault::CompletionNeedsQuery) && query.is_empty() && in_inputs.is_none() {
+            return Err(Refusal::invalid("query is required"));
+        }
+        Ok(query)
+    }
+
+    fn conversation_member(&self, schema: &'static str, body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
+        let text = match body.get("conversation_id") {
+            None => return Ok(None),
+            Some(Value::Null) if !self.broken(Fault::NullConversationIdRefused) => return Ok(None),
+            Some(Value::String(text)) => text,
+            Some(Value::Number(_)) if self.behaviour.database_slips && !self.behaviour.lenient_types => {
+                return Err(Refusal::unknown(&self.behaviour));
+            }
+            Some(other) => return Err(self.bad(schema, "conversation_id", Problem::NotText, other.clone())),
+        };
+        if text.is_empty() || (self.behaviour.spaces_are_blank && text.trim().is_empty()) {
+            return Ok(None);
+        }
+        match self.conversation_id(text.trim()) {
+            Some(id) => Ok(Some(id)),
+            None if self.broken(Fault::MalformedConversationId404) => Err(self.conversation_not_found("chat-messages")),
+            None => {
+                let problem = Problem::Value("conversation_id must be a valid UUID");
+                Err(self.bad(schema, "conversation_id", problem, json!(text)))
+            }
+        }
+    }
+
+    fn streaming_member(&self, schema: &'static str, body: &Map<String, Value>, later: bool) -> Result<bool, Refusal> {
+        const MODES: &[&str] = &["blocking", "streaming"];
+        match body.get("response_mode") {
+            None => Ok(self.broken(Fault::StreamsByDefault)),
+            Some(Value::Null) if self.behaviour.null_response_mode => Ok(false),
+            Some(Value::String(mode)) if mode == "blocking" => Ok(later && self.broken(Fault::StreamsLaterBlocking)),
+            Some(Value::String(mode)) if mode == "streaming" => Ok(true),
+            Some(_) if self.broken(Fault::AnyModeBlocks) => Ok(false),
+            Some(other) => Err(self.bad(schema, "response_mode", Problem::NoChoice(MODES), other.clone())),
+        }
+    }
+
+    fn begin_completion(self: &Arc<Self>, app: usize, payload: Payload, now: Moment) -> Result<Generation, Refusal> {
+        let served = &self.apps[app];
+        let inputs = self.checked(app, &payload.inputs, payload.streaming)?;
+        let given = inputs.get("query").and_then(Value::as_str).map(str::to_owned);
+        let line = served.completion_line(&inputs, &payload.query);
+        // a top-level query is a message of its own unless the template already took it
+        let taken = given.is_none() && line.contains("Q=");
+        let mut prompt = Prompt {
+            steering: format!("{} {}", given.clone().unwrap_or_default(), payload.query),
+            ..Prompt::default()
+        };
+        if payload.query.is_empty() || taken {
+            prompt.user = Some(line);
+        } else {
+            prompt.system = Some(line);
+            prompt.user = Some(payload.query.clone());
+        }
+        let said = given.unwrap_or(payload.query);
+        let mut state = self.state(app);
+        let addition = match &state.latest_query {
+            Some(before) if self.broken(Fault::CompletionRemembers) && payload.conversation_sent => {
+                format!(" | before: {before}")
+            }
+            _ => self.foreign_query(&state, &payload.user),
+        };
+        if self.broken(Fault::CompletionRemembers) {
+            state.latest_query = Some(said.clone());
+        }
+        let ids = Ids { task: state.uuid(), message: state.uuid(), conversation: None, created_at: now.unix_seconds() };
+        state.add_lone_message(&payload.user, &ids.message);
+        drop(state);
+        let plan = model::plan(&prompt, self.pace, &addition);
+        let opening = Opening { app, user: payload.user, conversation: None, first: true, query: said, ids, now };
+        Ok(Generation::begin(Arc::clone(self), opening, plan))
+    }
+
+    fn begin_chat(self: &Arc<Self>, app: usize, payload: Payload, now: Moment) -> Result<Generation, Refusal> {
+        let mut state = self.state(app);
+        let place = self.place(app, &mut state, &payload, now)?;
+        let addition = self.foreign_query(&state, &payload.user);
+        let history = match state.conversation(&place.user, &place.conversation) {
+            Some(conversation) if !self.broken(Fault::Forgetful) => history(conversation),
+            _ => Vec::new(),
+        };
+        let prompt = Prompt {
+            system: self.apps[app].system_line(&place.inputs),
+            history,
+            user: Some(payload.query.clone()),
+            steering: payload.query.clone(),
+        };
+        let message = Message {
+            id: state.uuid(),
+            inputs: place.inputs,
+            query: self.stored_query(&mut state, &payload.query),
+            answer: String::new(),
+            error: None,
+            created_at: now.unix_seconds(),
+            rating: None,
+        };
+        let task = if self.broken(Fault::TaskIsConversation) { place.conversation.clone() } else { state.uuid() };
+        let shown = if self.broken(Fault::FreshConversationIdInReply) && !place.first && !payload.streaming {
+            state.uuid()
+        } else {
+            place.conversation.clone()
+        };
+        let created_at = message.created_at;
+        let ids = Ids { task, message: message.id.clone(), conversation: Some(shown), created_at };
+        if let Some(conversation) = state.conversation_mut(&place.user, &place.conversation) {
+            self.touch(conversation, now);
+        }
+        state.add_message(&place.user, &place.conversation, message);
+        // the echo grows with the history: built outside the lock
+        drop(state);
+        let plan = model::plan(&prompt, self.pace, &addition);
+        let opening = Opening {
+            app,
+            user: place.user,
+            conversation: Some(place.conversation),
+            first: place.first,
+            query: payload.query,
+            ids,
+            now,
+        };
+        Ok(Generation::begin(Arc::clone(self), opening, plan))
+    }
+
+    fn place(&self, app: usize, state: &mut State, payload: &Payload, now: Moment) -> Result<Place, Refusal> {
+        let Some(id) = payload.conversation.clone() else {
+            return self.open(app, state, payload, None, now);
+        };
+        if self.broken(Fault::DeletedContinues) {
+            if let Some((owner, mut conversation)) = state.graveyard.remove(&id) {
+                (conversation.listed, conversation.committed) = (false, false);
+                state.restore(&owner, conversation);
+            }
+        }
+        let user = match state.owner(&id) {
+            Some(owner) if self.broken(Fault::StrangerContinues) => owner.to_owned(),
+            _ => payload.user.clone(),
+        };
+        let Some(conversation) = state
+            .conversation_mut(&user, &id)
+            .filter(|conversation| conversation.committed || self.broken(Fault::DeletedContinues))
+        else {
+            let unheard_of = state.owner(&id).is_none() && !state.deleted.contains(&id);
+            if self.broken(Fault::UnknownConversationCreated) && unheard_of && !payload.streaming {
+                return self.open(app, state, payload, Some(id), now);
+            }
+            return Err(self.conversation_not_found("chat-messages"));
+        };
+        let inputs = self.later_inputs(app, conversation, payload)?;
+        Ok(Place { user, conversation: id, inputs, first: false })
+    }
+
+    /// The inputs a later turn is answered with.
+    fn later_inputs(
+        &self,
+        app: usize,
+        conversation: &mut Conversation,
+        payload: &Payload,
+    ) -> Result<Map<String, Value>, Refusal> {
+        let first = conversation.messages.first().map_or(&conversation.inputs, |message| &message.inputs).clone();
+        if self.behaviour.later_inputs == LaterInputs::Applied && !self.broken(Fault::LaterInputsDropped) {
+            return self.checked(app, &payload.inputs, payload.streaming);
+        }
+        let new = form::check(&self.apps[app].form, &payload.inputs, false).ok();
+        if self.broken(Fault::InputsFollowTurns) {
+            conversation.inputs = new.unwrap_or_else(|| first.clone());
+            return Ok(first);
+        }
+        let used =
+            self.broken(Fault::LaterInputsUsed) || (self.broken(Fault::LaterInputsUsedInStreams) && payload.streaming);
+        Ok(new.filter(|_| used).unwrap_or(first))
+    }
+
+    fn open(
+        &self,
+        app: usize,
+        state: &mut State,
+        payload: &Payload,
+        id: Option<String>,
+        now: Moment,
+    ) -> Result<Place, Refusal> {
+        let inputs = self.checked(app, &payload.inputs, payload.streaming)?;
+        let id = id.unwrap_or_else(|| self.new_conversation_id(state, payload, now));
+        let unlisted = self.broken(Fault::ParallelFirstTurnsUnlisted)
+            && state.running.values().any(|running| running.first && running.user == payload.user);
+        let name = self.new_name(payload);
+        let introduction = self.apps[app].introduction(&inputs);
+        let conversation = state.open(&payload.user, id.clone(), name, inputs.clone(), introduction, now);
+        conversation.listed = !unlisted;
+        conversation.committed = !self.broken(Fault::CommittedAtEnd);
+        Ok(Place { user: payload.user.clone(), conversation: id, inputs, first: true })
+    }
+
+    fn new_conversation_id(&self, state: &mut State, payload: &Payload, now: Moment) -> String {
+        let id = state.uuid();
+        if self.broken(Fault::ConversationIdPrefixed) && payload.streaming {
+            return format!("conv-{}", id.replace('-', ""));
+        }
+        if self.broken(Fault::ConversationIdPerSecond) {
+            let second = now.unix_seconds();
+            let latest = state.latest_new.clone();
+            match latest {
+                Some((at, user, latest)) if at == second && user != payload.user => return latest,
+                _ => state.latest_new = Some((second, payload.user.clone(), id.clone())),
+            }
+        }
+        id
+    }
+
+    fn new_name(&self, payload: &Payload) -> String {
+        let by_model = payload.name_by_model && self.behaviour.version.is_some();
+        if by_model {
+            return title(&payload.query);
+        }
+        if !self.behaviour.name_from_query {
+            return "New conversation".to_owned();
+        }
+        let mut name: String = payload.query.chars().take(NAME_CHARS).collect();
+        if payload.query.chars().nth(NAME_CHARS).is_some() {
+            name.push('…');
+        }
+        name
+    }
+
+    fn checked(&self, app: usize, given: &Map<String, Value>, streaming: bool) -> Result<Map<String, Value>, Refusal> {
+        let fill = self.broken(Fault::RequiredFilled) && !streaming;
+        form::check(&self.apps[app].form, given, fill).map_err(|fault| match fault {
+            InputFault::Refused(text) => Refusal::invalid(text),
+            InputFault::OddNumber if self.behaviour.number_list_slips => Refusal::internal(),
+            InputFault::OddNumber => Refusal::invalid("a number in the input form must be a valid number"),
+        })
+    }
+
+    fn stored_query(&self, state: &mut State, query: &str) -> String {
+        if self.broken(Fault::QueryStoredAsLatin1) {
+            return query.chars().map(|ch| if u32::from(ch) > 255 { '?' } else { ch }).collect();
+        }
+        if self.broken(Fault::QueryOfPreviousTurn) {
+            return state.latest_query.replace(query.to_owned()).unwrap_or_else(|| query.to_owned());
+        }
+        query.to_owned()
+    }
+
+    fn foreign_query(&self, state: &State, user: &str) -> String {
+        if !self.broken(Fault::ForeignQueryInAnswer) {
+            return String::new();
+        }
+        state.running_of_another(user).map(|running| format!(" | user: {}", running.query)).unwrap_or_default()
+    }
+
+    /// Moves `updated_at` to now.
+    pub(super) fn touch(&self, conversation: &mut Conversation, now: Moment) {
+        if self.broken(Fault::ThirdTurnDoesNotTouch) && conversation.messages.len() >= 2 {
+            return;
+        }
+        conversation.updated_at = conversation.updated_at.max(now.unix_seconds());
+    }
+
+    /// The fault that lets a refused turn change its conversation.
+    fn touch_in_vain(&self, app: usize, body: &Map<String, Value>) {
+        if !self.broken(Fault::RejectedTurnTouches) {
+            return;
+        }
+        let id = body.get("conversation_id").and_then(Value::as_str).and_then(|id| self.conversation_id(id));
+        let (Some(user), Some(id)) = (user_in_body(body), id) else {
+            return;
+        };
+        if let Some(conversation) = self.state(app).conversation_mut(&user, &id) {
+            conversation.updated_at += 2;
+        }
+    }
+
+    /// The fault that checks the query inside the stream.
+    fn refused_in_stream(
+        self: &Arc<Self>,
+        app: usize,
+        body: &Map<String, Value>,
+        payload: &Result<Payload, Refusal>,
+        now: Moment,
+    ) -> Option<Reply> {
+        let refusal = payload.as_ref().err()?;
+        let streaming = body.get("response_mode").and_then(Value::as_str) == Some("streaming");
+        let about_query =
+            matches!(body.get("query"), None | Some(Value::Null)) || body.get("query") == Some(&json!(""));
+        if !self.broken(Fault::QueryRefusedInStream) || !streaming || !about_query {
+            return None;
+        }
+        let user = user_in_body(body)?;
+        let mut state = self.state(app);
+        let conversation = Some(state.uuid());
+        let ids = Ids { task: state.uuid(), message: state.uuid(), conversation, created_at: now.unix_seconds() };
+        drop(state);
+        let plan = Plan {
+            chunks: Vec::new(),
+            first: self.pace.first_chunk,
+            gap: self.pace.gap,
+            ending: Ending::Failure(refusal.message.clone()),
+            prompt_words: 1,
+        };
+        let opening = Opening { app, user, conversation: None, first: true, query: String::new(), ids, now };
+        Some(self.playing(AppMode::Chat, true, Generation::begin(Arc::clone(self), opening, plan)))
+    }
+
+    /// The fault that writes the conversation before it looks at the key.
+    pub(super) fn leave_row(&self, request: &Request, now: Moment) {
+        let Some(app) = self.apps.iter().position(|app| app.mode() == AppMode::Chat) else {
+            return;
+        };
+        let Ok(payload) = request.json(&self.behaviour).and_then(|body| self.payload(app, AppMode::Chat, &body)) else {
+            return;
+        };
+        let mut state = self.state(app);
+        // a turn whose inputs do not fit leaves nothing, as with a key
+        let _ = self.open(app, &mut state, &payload, None, now);
+    }
+}
+
+/// The turns that fit the window, oldest first.
+fn history(conversation: &Conversation) -> Vec<(String, String)> {
+    let mut budget = HISTORY_WORDS;
+    let newest_first = conversation.messages.iter().rev().map_while(|message| {
+        let words = usize::try_from(model::words(&message.query) + model::words(&message.answer)).unwrap_or(usize::MAX);
+        budget = budget.checked_sub(words)?;
+        Some((message.query.clone(), message.answer.clone()))
+    });
+    let mut turns: Vec<(String, String)> = newest_first.collect();
+    turns.reverse();
+    turns
+}
