@@ -1,0 +1,204 @@
+//! The kill matrix: the one place where mutants of the emulator and rules of the catalogue meet.
+
+use super::examine::{Examination, ExamineError, Request, prepare};
+use super::select::Choice;
+use crate::client::Options;
+use crate::emulator::{self, AppKind, Config, Mutant, ServeError};
+use crate::flow::{Given, Sink};
+use crate::model::{AppMode, Outcome};
+use crate::profile::Profile;
+use crate::rules::{self, judge::judge};
+use crate::scenario::ast::Scenario;
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+/// What became of one mutant.
+#[derive(Clone, Debug, Serialize)]
+pub struct Kill {
+    /// Mutant id.
+    pub mutant: String,
+    /// What it breaks, in one sentence.
+    pub what: String,
+    /// Victims that noticed.
+    pub killed_by: Vec<String>,
+    /// Victims that did not notice.
+    pub survived: Vec<String>,
+    /// Rules that noticed without being named as victims.
+    pub others: Vec<String>,
+    /// Why it could not be examined.
+    pub error: Option<String>,
+}
+
+impl Kill {
+    /// Every victim noticed, and nobody else.
+    pub fn clean(&self) -> bool {
+        self.error.is_none() && self.survived.is_empty() && self.others.is_empty() && !self.killed_by.is_empty()
+    }
+}
+
+/// A healthy emulator, examined.
+#[derive(Clone, Debug, Serialize)]
+pub struct Health {
+    /// Profile id.
+    pub profile: String,
+    /// `rule/check: message` of every finding that is no known deviation of the profile, and rules that could not be run.
+    pub findings: Vec<String>,
+}
+
+/// The whole matrix.
+#[derive(Clone, Debug, Serialize)]
+pub struct Matrix {
+    /// One row per mutant.
+    pub kills: Vec<Kill>,
+    /// One row per profile.
+    pub healthy: Vec<Health>,
+    /// Rules of the catalogue that no mutant names.
+    pub unproven: Vec<String>,
+}
+
+impl Matrix {
+    /// All killed, nothing noticed on healthy servers, every rule proven.
+    pub fn passes(&self) -> bool {
+        self.kills.iter().all(Kill::clean) && self.healthy.iter().all(|h| h.findings.is_empty()) && self.unproven.is_empty()
+    }
+}
+
+/// Runs the matrix for the mutants that `wanted` accepts, `at_once` servers at a time. `done` is told after each.
+pub async fn run(
+    suite: Vec<Arc<Scenario>>,
+    at_once: usize,
+    stop: &CancellationToken,
+    wanted: &dyn Fn(&Mutant) -> bool,
+    done: Arc<dyn Fn(&str) + Send + Sync>,
+) -> Matrix {
+    let slots = Arc::new(Semaphore::new(at_once.max(1)));
+    let mut tasks = JoinSet::new();
+    let mutants: Vec<&'static Mutant> = emulator::mutants().iter().filter(|m| wanted(m)).collect();
+    for (index, mutant) in mutants.iter().copied().enumerate() {
+        let (slots, suite, stop, done) = (Arc::clone(&slots), suite.clone(), stop.clone(), Arc::clone(&done));
+        tasks.spawn(async move {
+            let _slot = slots.acquire_owned().await;
+            let kill = kill(mutant, suite, stop).await;
+            done(mutant.id);
+            (index, kill)
+        });
+    }
+    let mut kills: Vec<(usize, Kill)> = Vec::new();
+    while let Some(finished) = tasks.join_next().await {
+        kills.extend(finished);
+    }
+    kills.sort_by_key(|(index, _)| *index);
+    let mut healthy = Vec::new();
+    let mut tasks = JoinSet::new();
+    for profile in emulator::Profile::ALL {
+        tasks.spawn(health(profile, suite.clone(), stop.clone()));
+    }
+    while let Some(finished) = tasks.join_next().await {
+        healthy.extend(finished);
+    }
+    healthy.sort_by(|a: &Health, b| a.profile.cmp(&b.profile));
+    let named: BTreeSet<&str> = mutants.iter().flat_map(|m| m.victims.iter().copied()).collect();
+    let unproven = rules::catalogue().map(|r| r.id).filter(|id| !named.contains(id)).map(str::to_owned).collect();
+    Matrix { kills: kills.into_iter().map(|(_, kill)| kill).collect(), healthy, unproven }
+}
+
+/// Why an emulator could not be examined.
+#[derive(Debug, thiserror::Error)]
+enum TrialError {
+    #[error(transparent)]
+    Serve(#[from] ServeError),
+    #[error(transparent)]
+    Examine(#[from] ExamineError),
+}
+
+async fn examine(config: Config, suite: Vec<Arc<Scenario>>, slow: bool, stop: CancellationToken) -> Result<Examination, TrialError> {
+    let profile = Profile::by_id(config.profile.id());
+    let server = emulator::start(config).await?;
+    let request = Request {
+        base_url: server.base_url(),
+        keys: keys_of(&server),
+        profile,
+        choice: Choice { scenarios: suite, slow, whole_suite: true },
+        seed: 1,
+        keep: false,
+        client: Options { epoch: Instant::now(), max_in_flight: 16, ..Options::default() },
+        at_once: 0,
+        stop,
+    };
+    let examination = prepare(request, Sink::collect()).await?.run().await?;
+    server.stop().await;
+    Ok(examination)
+}
+
+/// The keys of an emulator, as a user would give them.
+pub fn keys_of(server: &emulator::Running) -> Vec<Given> {
+    let given = |(label, key): &(String, String)| Given { label: Some(label.clone()), key: key.clone(), mode: AppMode::parse(label) };
+    server.keys().iter().map(given).collect()
+}
+
+/// Rules with a finding that the profile does not excuse, and those that could not be run.
+fn noticed(examination: &Examination) -> (Vec<(&'static str, String)>, Vec<(&'static str, String)>) {
+    let planned = |rule: &rules::Rule, app: &crate::model::App| examination.selection.planned(rule, app, &examination.runs);
+    let judgements = judge(&examination.transcript, examination.profile.0, &planned);
+    let red = |o: Outcome| matches!(o, Outcome::Fail | Outcome::Warn);
+    let mut found = Vec::new();
+    let mut stuck = Vec::new();
+    for judgement in judgements {
+        if let Some(finding) = judgement.findings.iter().find(|f| red(f.outcome)) {
+            found.push((judgement.rule.id, format!("{}/{}: {}", finding.rule, finding.check, finding.message)));
+        } else if judgement.outcome == Outcome::CouldNotRun {
+            stuck.push((judgement.rule.id, format!("{}: {}", judgement.rule.id, judgement.reason.unwrap_or_default())));
+        }
+    }
+    (found, stuck)
+}
+
+async fn kill(mutant: &'static Mutant, suite: Vec<Arc<Scenario>>, stop: CancellationToken) -> Kill {
+    let mut row = Kill {
+        mutant: mutant.id.to_owned(),
+        what: mutant.what.to_owned(),
+        killed_by: Vec::new(),
+        survived: Vec::new(),
+        others: Vec::new(),
+        error: None,
+    };
+    let slow = mutant.victims.iter().any(|v| v.starts_with("sse.ping"));
+    let config = Config {
+        profile: mutant.profile,
+        apps: vec![AppKind::Chat, AppKind::Completion],
+        seed: 1,
+        tts_autoplay: mutant.tts_autoplay,
+        mutant: Some(mutant),
+        ..Config::default()
+    };
+    match examine(config, suite, slow, stop).await {
+        Err(error) => row.error = Some(error.to_string()),
+        Ok(examination) => {
+            let (found, _) = noticed(&examination);
+            let noticed = |id: &str| found.iter().any(|(rule, _)| *rule == id);
+            let victims = mutant.victims.iter().map(|v| (*v).to_owned());
+            (row.killed_by, row.survived) = victims.partition(|v| noticed(v));
+            row.others = found.into_iter().filter(|(id, _)| !mutant.victims.contains(id)).map(|(_, text)| text).collect();
+        }
+    }
+    row
+}
+
+async fn health(profile: emulator::Profile, suite: Vec<Arc<Scenario>>, stop: CancellationToken) -> Health {
+    let config = Config { profile, seed: 1, ..Config::default() };
+    let findings = match examine(config, suite, true, stop).await {
+        Err(error) => vec![error.to_string()],
+        Ok(examination) => {
+            let (found, stuck) = noticed(&examination);
+            let failed = examination.runs.iter().filter(|r| matches!(r.outcome, Outcome::Fail | Outcome::Error));
+            let failed = failed.map(|r| format!("scenario {} on {}: {:?} {:?}", r.id, r.app, r.reason, r.failures));
+            found.into_iter().chain(stuck).map(|(_, text)| text).chain(failed).collect()
+        }
+    };
+    Health { profile: profile.id().to_owned(), findings }
+}
