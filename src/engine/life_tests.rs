@@ -1,16 +1,11 @@
 use super::*;
-use crate::client::{Limits, Options};
+use crate::client::Options;
 use crate::flow::{Pace, SessionOptions, Sink, Target};
-use crate::model::AppMode;
-use crate::scenario::ast::{ResponseMode, Scenario};
+use crate::scenario::parse;
 use std::sync::atomic::AtomicUsize;
 
 fn session(grace: Duration) -> Arc<Session> {
-    let second = Duration::from_secs(1);
-    let limits =
-        Limits { connect: second, tls: second, first_byte: second, first_event: second, idle: second, total: second };
-    let client =
-        Options { secrets: vec![], epoch: Instant::now(), keep_body: 1000, max_body: 1000, limits, max_in_flight: 10 };
+    let client = Options { epoch: Instant::now(), ..Options::default() };
     let options = SessionOptions {
         client,
         run_id: "r".into(),
@@ -25,20 +20,10 @@ fn session(grace: Duration) -> Arc<Session> {
 }
 
 fn job(id: &str, weight: u32) -> Job {
-    let scenario = Scenario {
-        file: format!("{id}.yaml"),
-        id: id.into(),
-        title: id.into(),
-        apps: vec![AppMode::Chat],
-        mode: ResponseMode::Streaming,
-        needs: vec![],
-        slow: false,
-        rules: vec![],
-        vars: vec![],
-        data: vec![],
-        steps: vec![],
-        finally: vec![],
-    };
+    let text = format!(
+        "difyprobe: 1\nid: test.{id}\ntitle: T\ntarget: {{app: [chat], mode: streaming}}\nsteps: [{{id: s, info: }}]\n"
+    );
+    let scenario = parse("a.yaml", &text).unwrap();
     Job { scenario: Arc::new(scenario), app: 0, weight }
 }
 
@@ -70,7 +55,7 @@ const ONCE: Shape = Shape::Once { at_once: 0 };
 #[tokio::test]
 async fn a_panicking_job_is_counted_and_the_others_end() {
     let work = flow(|id, _| async move {
-        assert_ne!(id, "b", "b is bad");
+        assert_ne!(id, "test.b", "b is bad");
     });
     let session = session(Duration::ZERO);
     let jobs = vec![job("a", 1), job("b", 1), job("c", 1)];
@@ -78,7 +63,9 @@ async fn a_panicking_job_is_counted_and_the_others_end() {
     let outcomes: Vec<Outcome> = result.runs.iter().map(|r| r.outcome).collect();
     assert_eq!(outcomes, [Outcome::Pass, Outcome::Error, Outcome::Pass]);
     assert_eq!(result.harness_errors, 1);
-    assert!(result.harness_messages[0].contains("scenario b: ") && result.harness_messages[0].contains("b is bad"));
+    assert!(
+        result.harness_messages[0].contains("scenario test.b: ") && result.harness_messages[0].contains("b is bad")
+    );
     assert_eq!(session.progress.runs_failed.load(Relaxed), 1);
 }
 
@@ -112,7 +99,7 @@ async fn repeated_jobs_are_different_virtual_users() {
     let jobs = vec![job("a", 1), job("b", 1), job("a", 1)];
     let result = run(plan(jobs, ONCE), session(Duration::ZERO), flow(|_, _| async {})).await.unwrap();
     let users: Vec<(&str, u32)> = result.runs.iter().map(|r| (r.id.as_str(), r.vu)).collect();
-    assert_eq!(users, [("a", 0), ("b", 0), ("a", 1)]);
+    assert_eq!(users, [("test.a", 0), ("test.b", 0), ("test.a", 1)]);
 }
 
 #[tokio::test]
@@ -159,7 +146,7 @@ async fn a_flow_that_ignores_the_stop_is_dropped_as_our_fault() {
 async fn a_closed_load_ends_with_its_duration_and_cuts_what_is_under_way_after_the_grace() {
     let work = flow(|id, visit| async move {
         match id.as_str() {
-            "long" => visit.stop.cancelled().await,
+            "test.long" => visit.stop.cancelled().await,
             _ => tokio::time::sleep(Duration::from_millis(10)).await,
         }
     });

@@ -1,8 +1,9 @@
 //! The JSON body of a chat turn or a completion.
 
+use super::scope::Names;
 use crate::model::AppMode;
 use crate::scenario::ast::{ResponseMode, Turn};
-use crate::scenario::template::{TemplateError, render_json, render_text};
+use crate::scenario::template::TemplateError;
 use serde_json::{Map, Value, json};
 
 /// Why a request could not be put together.
@@ -38,8 +39,8 @@ pub struct TurnContext<'a> {
     pub filled: &'a Result<Map<String, Value>, String>,
     /// End user.
     pub user: &'a str,
-    /// Names that templates see.
-    pub scope: &'a Value,
+    /// What templates see.
+    pub names: Names<'a>,
 }
 
 /// The body of a turn. Members stand in the order of the documentation's examples.
@@ -47,22 +48,22 @@ pub struct TurnContext<'a> {
 /// # Errors
 /// A template that cannot be rendered, or a required input that cannot be filled.
 pub fn turn_body(turn: &Turn, kind: TurnKind, context: &TurnContext<'_>) -> Result<Map<String, Value>, BuildError> {
-    let scope = context.scope;
+    let names = context.names;
     let mut body = Map::new();
     body.insert("inputs".into(), Value::Object(inputs(turn, context)?));
     if let Some(query) = &turn.query {
-        body.insert("query".into(), render_json(query, scope)?);
+        body.insert("query".into(), names.json(query)?);
     }
     body.insert("response_mode".into(), json!(response_mode(turn, context)));
     if let Some(conversation) = &turn.conversation {
-        body.insert("conversation_id".into(), render_json(conversation, scope)?);
+        body.insert("conversation_id".into(), names.json(conversation)?);
     }
     body.insert("user".into(), json!(context.user));
     if kind == TurnKind::Chat {
         body.insert("auto_generate_name".into(), json!(turn.auto_name.unwrap_or(false)));
     }
     for (name, value) in &turn.with {
-        body.insert(name.clone(), render_json(value, scope)?);
+        body.insert(name.clone(), names.json(value)?);
     }
     for name in &turn.omit {
         body.shift_remove(name);
@@ -74,7 +75,7 @@ fn inputs(turn: &Turn, context: &TurnContext<'_>) -> Result<Map<String, Value>, 
     let mut inputs = Map::new();
     let mut given = Map::new();
     for (name, value) in &turn.inputs {
-        given.insert(render_text(name, context.scope)?, render_json(value, context.scope)?);
+        given.insert(context.names.text(name)?, context.names.json(value)?);
     }
     if !turn.no_fill {
         match context.filled {
@@ -86,7 +87,7 @@ fn inputs(turn: &Turn, context: &TurnContext<'_>) -> Result<Map<String, Value>, 
     }
     inputs.extend(given);
     for name in &turn.omit_inputs {
-        inputs.shift_remove(&render_text(name, context.scope)?);
+        inputs.shift_remove(&context.names.text(name)?);
     }
     Ok(inputs)
 }
@@ -102,16 +103,17 @@ fn response_mode(turn: &Turn, context: &TurnContext<'_>) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scenario::template::Renderer;
 
     fn body(turn: &Turn, kind: TurnKind, mode: AppMode) -> Value {
         let filled = Ok(json!({"name": "amber"}).as_object().unwrap().clone());
-        let scope = json!({});
+        let (renderer, values) = (Renderer::new(1), json!({}));
         let context = TurnContext {
             app_mode: Some(mode),
             mode: ResponseMode::Blocking,
             filled: &filled,
             user: "u1",
-            scope: &scope,
+            names: Names { renderer: &renderer, values: &values },
         };
         Value::Object(turn_body(turn, kind, &context).unwrap())
     }
@@ -158,9 +160,9 @@ mod tests {
     #[test]
     fn an_input_that_cannot_be_filled_is_told_unless_the_scenario_gives_inputs() {
         let filled = Err("a file is required".to_owned());
-        let scope = json!({});
-        let context =
-            TurnContext { app_mode: None, mode: ResponseMode::Streaming, filled: &filled, user: "u", scope: &scope };
+        let (renderer, values) = (Renderer::new(1), json!({}));
+        let names = Names { renderer: &renderer, values: &values };
+        let context = TurnContext { app_mode: None, mode: ResponseMode::Streaming, filled: &filled, user: "u", names };
         let error = turn_body(&Turn::default(), TurnKind::Chat, &context).unwrap_err();
         assert_eq!(error.to_string(), "a file is required");
         let given = Turn { inputs: vec![("f".into(), json!({}))], ..Turn::default() };

@@ -1,12 +1,12 @@
 //! Step -> [`Call`]: which request a step means.
 
 use super::body::{BuildError, TurnContext, TurnKind, turn_body};
+use super::scope::Names;
 use super::target::AppTarget;
 use super::{seed, url};
 use crate::client::{Call, Limits};
 use crate::model::AppMode;
 use crate::scenario::ast::{Action, Auth, Query, Raw, RawBody, ResponseMode, Step, Timeouts, Turn};
-use crate::scenario::template::{render_json, render_text};
 use serde_json::{Map, Value, json};
 
 /// Who sends a step's request, and from where.
@@ -21,8 +21,8 @@ pub struct Caller<'a> {
     pub filled: &'a Result<Map<String, Value>, String>,
     /// Limits where the step gives none.
     pub limits: Limits,
-    /// Names that templates see.
-    pub scope: &'a Value,
+    /// What templates see.
+    pub names: Names<'a>,
     /// Seed of whatever the step makes up.
     pub seed: u64,
 }
@@ -55,8 +55,8 @@ enum Sent {
 /// A template that cannot be rendered, a required input that cannot be filled, an action that is no request.
 pub fn build(step: &Step, caller: &Caller<'_>) -> Result<Built, BuildError> {
     let user = match &step.user {
-        Some(text) => render_text(text, caller.scope)?,
-        None => caller.scope.get("user").and_then(Value::as_str).unwrap_or_default().to_owned(),
+        Some(text) => caller.names.text(text)?,
+        None => caller.names.values.get("user").and_then(Value::as_str).unwrap_or_default().to_owned(),
     };
     let line = line(&step.action, caller, &user)?;
     let named = line.body.as_ref().and_then(user_in);
@@ -88,21 +88,21 @@ fn user_in(sent: &Sent) -> Option<String> {
 }
 
 fn line(action: &Action, caller: &Caller<'_>, user: &str) -> Result<Line, BuildError> {
-    let scope = caller.scope;
+    let names = caller.names;
     let post = |path: String, body: Value| Line { method: "POST".into(), path, body: Some(Sent::Json(body)) };
     let get = |path: &str| Line { method: "GET".into(), path: path.to_owned(), body: None };
-    let id = |text: &str| render_text(text, scope).map(|t| url::component(&t));
+    let id = |text: &str| names.text(text).map(|t| url::component(&t));
     Ok(match action {
         Action::Chat(turn) => post("/chat-messages".into(), turn_json(turn, TurnKind::Chat, caller, user)?),
         Action::Completion(turn) => {
             post("/completion-messages".into(), turn_json(turn, TurnKind::Completion, caller, user)?)
         }
-        Action::History(query) => get(&read("/messages", query, user, scope)?),
-        Action::Conversations(query) => get(&read("/conversations", query, user, scope)?),
+        Action::History(query) => get(&read("/messages", query, user, names)?),
+        Action::Conversations(query) => get(&read("/conversations", query, user, names)?),
         Action::Rename { conversation, name, auto } => {
             let mut body = Map::new();
             if let Some(name) = name {
-                body.insert("name".into(), render_json(name, scope)?);
+                body.insert("name".into(), names.json(name)?);
             }
             if let Some(auto) = auto {
                 body.insert("auto_generate".into(), json!(auto));
@@ -110,12 +110,12 @@ fn line(action: &Action, caller: &Caller<'_>, user: &str) -> Result<Line, BuildE
             body.insert("user".into(), json!(user));
             post(format!("/conversations/{}/name", id(conversation)?), Value::Object(body))
         }
-        Action::Delete { conversation } => deletion(&render_text(conversation, scope)?, user),
+        Action::Delete { conversation } => deletion(&names.text(conversation)?, user),
         Action::Feedback { message, rating, content } => {
             let mut body = Map::new();
-            body.insert("rating".into(), render_json(rating, scope)?);
+            body.insert("rating".into(), names.json(rating)?);
             if let Some(content) = content {
-                body.insert("content".into(), json!(render_text(content, scope)?));
+                body.insert("content".into(), json!(names.text(content)?));
             }
             body.insert("user".into(), json!(user));
             post(format!("/messages/{}/feedbacks", id(message)?), Value::Object(body))
@@ -123,7 +123,7 @@ fn line(action: &Action, caller: &Caller<'_>, user: &str) -> Result<Line, BuildE
         Action::Stop { task } => post(stop_path(caller.app.app.mode, &id(task)?), json!({"user": user})),
         Action::Info => get("/info"),
         Action::Parameters => get("/parameters"),
-        Action::Request(raw) => spelled_out(raw, scope)?,
+        Action::Request(raw) => spelled_out(raw, names)?,
         Action::Parallel(_) => return Err(BuildError::NotARequest("parallel")),
         Action::Pause(_) => return Err(BuildError::NotARequest("pause")),
     })
@@ -144,18 +144,18 @@ fn turn_json(turn: &Turn, kind: TurnKind, caller: &Caller<'_>, user: &str) -> Re
         mode: caller.mode,
         filled: caller.filled,
         user,
-        scope: caller.scope,
+        names: caller.names,
     };
     turn_body(turn, kind, &context).map(Value::Object)
 }
 
-fn read(path: &str, query: &Query, user: &str, scope: &Value) -> Result<String, BuildError> {
+fn read(path: &str, query: &Query, user: &str, names: Names<'_>) -> Result<String, BuildError> {
     let mut params = Vec::new();
     if !query.no_user {
         params.push(("user".to_owned(), user.to_owned()));
     }
     for (name, value) in &query.params {
-        params.push((name.clone(), render_text(value, scope)?));
+        params.push((name.clone(), names.text(value)?));
     }
     Ok(url::with_query(path, &params))
 }
@@ -168,20 +168,20 @@ fn stop_path(mode: Option<AppMode>, task: &str) -> String {
     }
 }
 
-fn spelled_out(raw: &Raw, scope: &Value) -> Result<Line, BuildError> {
+fn spelled_out(raw: &Raw, names: Names<'_>) -> Result<Line, BuildError> {
     let body = match &raw.body {
         None => None,
-        Some(RawBody::Json(json)) => Some(Sent::Json(render_json(json, scope)?)),
-        Some(RawBody::Text(text)) => Some(Sent::Text(render_text(text, scope)?)),
+        Some(RawBody::Json(json)) => Some(Sent::Json(names.json(json)?)),
+        Some(RawBody::Text(text)) => Some(Sent::Text(names.text(text)?)),
     };
-    let path = url::spelled_out(&render_text(&raw.path, scope)?);
+    let path = url::spelled_out(&names.text(&raw.path)?);
     Ok(Line { method: raw.method.to_ascii_uppercase(), path, body })
 }
 
 fn headers(step: &Step, caller: &Caller<'_>, has_body: bool) -> Result<Vec<(String, String)>, BuildError> {
     let mut headers = standard_headers(&step.auth, caller.app, caller.seed, has_body);
     for (name, value) in &step.headers {
-        let value = value.as_ref().map(|text| render_text(text, caller.scope)).transpose()?;
+        let value = value.as_ref().map(|text| caller.names.text(text)).transpose()?;
         let known = headers.iter().position(|(n, _)| n.eq_ignore_ascii_case(name));
         match (known, value) {
             (Some(i), None) => drop(headers.remove(i)),

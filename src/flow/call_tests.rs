@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::App;
 use crate::scenario::ast::At;
+use crate::scenario::template::Renderer;
 use std::time::Duration;
 
 fn app(mode: AppMode) -> AppTarget {
@@ -28,7 +29,7 @@ fn step(action: Action) -> Step {
 fn built(step: &Step, mode: AppMode) -> Built {
     let second = Duration::from_secs(1);
     let filled = Ok(Map::new());
-    let scope = json!({"user": "u 1"});
+    let (renderer, values) = (Renderer::new(1), json!({"user": "u 1"}));
     let app = app(mode);
     let caller = Caller {
         base_url: "http://h/v1",
@@ -43,7 +44,7 @@ fn built(step: &Step, mode: AppMode) -> Built {
             idle: second,
             total: second,
         },
-        scope: &scope,
+        names: Names { renderer: &renderer, values: &values },
         seed: 7,
     };
     build(step, &caller).unwrap()

@@ -4,6 +4,7 @@ use super::document::{content, event, name};
 use super::{path, value};
 use crate::model::Exchange;
 use crate::scenario::ast::{Check, Test};
+use crate::scenario::events;
 use crate::sse::{self, TimedFrame};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -18,7 +19,7 @@ pub fn evaluate(check: &Check, exchange: &Exchange, document: &Value, scope: &Va
         Check::Header { name, test } => header(name, test, exchange, scope),
         Check::Json { at, test } => json_at(at, test, document, scope),
         Check::Answer(test) => value::hold(test, document.get("answer"), scope).map_err(|e| format!("the answer: {e}")),
-        Check::Events(pattern) => events(pattern, document),
+        Check::Events(pattern) => in_order(pattern, document),
         Check::Timing { of, max } => timing(of, *max, exchange),
     }
 }
@@ -61,27 +62,15 @@ fn json_at(at: &str, test: &Test, document: &Value, scope: &Value) -> Result<(),
     nodes.into_iter().try_for_each(|node| value::hold(test, Some(node), scope)).map_err(place)
 }
 
-fn events(pattern: &str, document: &Value) -> Result<(), String> {
+fn in_order(pattern: &str, document: &Value) -> Result<(), String> {
     let Some(events) = document.get("events").and_then(Value::as_array) else {
         return Err(format!("expected events `{pattern}`, got no event stream"));
     };
     let names: Vec<&str> = events.iter().map(name).collect();
-    match in_order(pattern, &names)? {
+    match events::matches(pattern, &names) {
         true => Ok(()),
         false => Err(format!("expected events `{pattern}`, got `{}`", runs(&names))),
     }
-}
-
-/// Whether event names match a pattern of names, `|`, `( )`, `*`, `+` and `?`.
-fn in_order(pattern: &str, names: &[&str]) -> Result<bool, String> {
-    let name = regex::Regex::new("[A-Za-z0-9_.-]+").map_err(|e| e.to_string())?;
-    let regex = name.replace_all(pattern, |found: &regex::Captures<'_>| {
-        format!("(?:{};)", found.get(0).map_or("", |m| m.as_str()).replace('.', "\\."))
-    });
-    let regex = format!("^(?:{})$", regex.replace(char::is_whitespace, ""));
-    let regex = regex::Regex::new(&regex).map_err(|_| format!("`{pattern}` is not an order of events"))?;
-    let word: String = names.iter().map(|n| format!("{n};")).collect();
-    Ok(regex.is_match(&word))
 }
 
 /// Event names with repetitions counted: `message x12 message_end`.
@@ -206,7 +195,7 @@ mod tests {
     fn events_are_matched_in_order_as_whole_words() {
         let document =
             |names: &[&str]| json!({"events": names.iter().map(|n| json!({"event": n})).collect::<Vec<_>>()});
-        let check = |pattern: &str, names: &[&str]| events(pattern, &document(names));
+        let check = |pattern: &str, names: &[&str]| in_order(pattern, &document(names));
         let pattern = "(message | agent_message)+ message_end";
         assert_eq!(check(pattern, &["message", "agent_message", "message_end"]), Ok(()));
         assert_eq!(
@@ -214,7 +203,7 @@ mod tests {
             format!("expected events `{pattern}`, got `message x2 error`")
         );
         assert!(check("message", &["message_end"]).is_err());
-        assert!(events("message", &json!({})).unwrap_err().contains("no event stream"));
+        assert!(in_order("message", &json!({})).unwrap_err().contains("no event stream"));
     }
 
     #[test]

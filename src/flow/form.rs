@@ -1,7 +1,7 @@
 //! `user_input_form` of `GET /parameters`: which inputs an app declares, and legal values for the required ones.
 
-use super::seed;
 use crate::model::{ControlKind, InputField};
+use crate::scenario::template::Renderer;
 use serde_json::{Map, Value, json};
 
 /// Declared inputs, in form order. Each item is an object of one member, named after its control; anything else is
@@ -48,22 +48,22 @@ fn text_of(value: &Value) -> Option<String> {
 ///
 /// # Errors
 /// A sentence that names a required input nobody can make up: a file, a select without options, an unknown control.
-pub fn fill(fields: &[InputField], rng: &mut fastrand::Rng) -> Result<Map<String, Value>, String> {
+pub fn fill(fields: &[InputField], renderer: &Renderer) -> Result<Map<String, Value>, String> {
     let mut inputs = Map::new();
     for field in fields.iter().filter(|f| f.required) {
-        inputs.insert(field.variable.clone(), value_for(field, rng)?);
+        inputs.insert(field.variable.clone(), value_for(field, renderer)?);
     }
     Ok(inputs)
 }
 
-fn value_for(field: &InputField, rng: &mut fastrand::Rng) -> Result<Value, String> {
+fn value_for(field: &InputField, renderer: &Renderer) -> Result<Value, String> {
     let name = &field.variable;
     match field.kind {
         ControlKind::Text | ControlKind::Paragraph => {
             let longest = field.max_length.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
-            Ok(json!(seed::word(rng).chars().take(longest).collect::<String>()))
+            Ok(json!(renderer.words(1).chars().take(longest).collect::<String>()))
         }
-        ControlKind::Number => Ok(json!(rng.u32(1..=9))),
+        ControlKind::Number => Ok(json!(1 + renderer.pick(9))),
         ControlKind::Checkbox => Ok(json!(true)),
         ControlKind::Select => match field.options.first() {
             Some(option) => Ok(json!(option)),
@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn required_inputs_get_legal_values() {
-        let mut rng = fastrand::Rng::with_seed(1);
-        let mut one = |field| fill(&[field], &mut rng).map(|m| m["v"].clone());
+        let renderer = Renderer::new(1);
+        let one = |field| fill(&[field], &renderer).map(|m| m["v"].clone());
         assert_eq!(one(required(ControlKind::Text, Some(3), &[])).unwrap().as_str().unwrap().chars().count(), 3);
         assert!(one(required(ControlKind::Number, None, &[])).unwrap().is_u64());
         assert_eq!(one(required(ControlKind::Select, None, &["b", "a"])).unwrap(), "b");
@@ -126,6 +126,6 @@ mod tests {
     #[test]
     fn optional_inputs_are_left_out() {
         let field = InputField { required: false, ..required(ControlKind::FileList, None, &[]) };
-        assert_eq!(fill(&[field], &mut fastrand::Rng::with_seed(1)), Ok(Map::new()));
+        assert_eq!(fill(&[field], &Renderer::new(1)), Ok(Map::new()));
     }
 }

@@ -31,5 +31,6 @@ pub use form::{fill, parse as parse_form};
 pub use path::select;
 pub use probe::DiscoveryError;
 pub use run::{ScenarioRun, Visit, not_applicable, run_scenario};
+pub use scope::Names;
 pub use session::{Finished, Pace, Progress, Session, SessionOptions, Sink};
 pub use target::{AppTarget, Target};

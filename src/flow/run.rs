@@ -7,6 +7,7 @@ use super::{cleanup, form, scope, seed};
 use crate::model::{App, Outcome};
 use crate::report::run::{ExpectationFailure, ScenarioResult};
 use crate::scenario::ast::{Need, Scenario};
+use crate::scenario::template::Renderer;
 use serde_json::{Map, Value};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -187,18 +188,20 @@ pub async fn run_scenario(session: &Session, scenario: &Scenario, app: usize, vi
 
 async fn walk(session: &Session, scenario: &Scenario, app: &AppTarget, visit: &Visit) -> ScenarioRun {
     let began = Instant::now();
-    let mut rng = seed::generator(session.seed, &scope::place(scenario, app, visit, "form"));
+    // Different apps get different values, so that what one stores is not taken for another's.
+    let place = format!("{}@{}", scenario.id, app.app.label);
+    let renderer = Renderer::for_iteration(session.seed, &place, visit.vu.into(), visit.iteration.into());
     let walk = Walk {
         session,
         scenario,
         app,
         visit,
-        filled: form::fill(&app.app.inputs, &mut rng),
+        filled: form::fill(&app.app.inputs, &renderer),
         log: Mutex::new(Log { planned: visit.planned, ..Log::default() }),
     };
     let run_id = scope::RunId { id: &session.run_id, seed: session.seed };
-    let mut lane = match scope::start(run_id, scenario, app, visit) {
-        Ok(names) => Lane::new(names, visit.stop.clone()),
+    let mut lane = match scope::start(run_id, scenario, app, visit, &renderer) {
+        Ok(names) => Lane::new(names, renderer, visit.stop.clone()),
         Err(error) => {
             return ScenarioRun::empty(scenario, &app.app.label, visit, Outcome::CouldNotRun, Some(error.to_string()));
         }
@@ -244,23 +247,10 @@ fn count(failed: usize) -> String {
 mod tests {
     use super::*;
     use crate::model::{AppMode, ControlKind, InputField};
-    use crate::scenario::ast::ResponseMode;
 
     fn scenario(needs: Vec<Need>) -> Scenario {
-        Scenario {
-            file: "a.yaml".into(),
-            id: "a".into(),
-            title: "A".into(),
-            apps: vec![AppMode::Chat, AppMode::AgentChat],
-            mode: ResponseMode::Streaming,
-            needs,
-            slow: false,
-            rules: vec![],
-            vars: vec![],
-            data: vec![],
-            steps: vec![],
-            finally: vec![],
-        }
+        let text = "difyprobe: 1\nid: a.b\ntitle: T\ntarget: {app: [chat, agent-chat], mode: streaming}\nsteps: [{id: s, info: }]\n";
+        Scenario { needs, ..crate::scenario::parse("a.yaml", text).unwrap() }
     }
 
     fn app(mode: AppMode, required: bool) -> App {

@@ -4,11 +4,37 @@
 //! then captures and `for-each` names; later ones hide earlier ones.
 
 use super::run::Visit;
-use super::seed;
 use super::target::AppTarget;
 use crate::scenario::ast::{Data, Pick, Scenario};
-use crate::scenario::template::{TemplateError, render_json};
+use crate::scenario::template::{Renderer, TemplateError};
 use serde_json::{Map, Value, json};
+
+/// What templates see, and the generator behind their random functions.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// Renders; its generator moves on from call to call.
+    pub renderer: &'a Renderer,
+    /// The names, an object.
+    pub values: &'a Value,
+}
+
+impl Names<'_> {
+    /// Renders a text.
+    ///
+    /// # Errors
+    /// A name that is not there, or a broken template.
+    pub fn text(&self, text: &str) -> Result<String, TemplateError> {
+        self.renderer.render_text(text, self.values)
+    }
+
+    /// Renders JSON.
+    ///
+    /// # Errors
+    /// A name that is not there, or a broken template.
+    pub fn json(&self, json: &Value) -> Result<Value, TemplateError> {
+        self.renderer.render_json(json, self.values)
+    }
+}
 
 /// Identifies a run.
 #[derive(Clone, Copy)]
@@ -23,6 +49,7 @@ pub(super) fn start(
     scenario: &Scenario,
     app: &AppTarget,
     visit: &Visit,
+    renderer: &Renderer,
 ) -> Result<Map<String, Value>, TemplateError> {
     let label = &app.app.label;
     let user = format!("difyprobe-{}-{}-{label}-{}-{}", run.id, scenario.id, visit.vu, visit.iteration);
@@ -44,12 +71,11 @@ pub(super) fn start(
     names.insert("lane".into(), json!(0));
     let mut scope = Value::Object(names);
     for (name, data) in &scenario.data {
-        let mut rng = seed::generator(run.seed, &place(scenario, app, visit, name));
-        let row = row(data, visit, &mut rng, &scope)?;
+        let row = row(data, visit, Names { renderer, values: &scope })?;
         bind(&mut scope, name, row);
     }
     for (name, value) in &scenario.vars {
-        let value = render_json(value, &scope)?;
+        let value = renderer.render_json(value, &scope)?;
         bind(&mut scope, name, value);
     }
     match scope {
@@ -70,22 +96,77 @@ pub(super) fn place<'a>(scenario: &'a Scenario, app: &'a AppTarget, visit: &'a V
     [&scenario.id, &app.app.label, &visit.name, what, ""]
 }
 
-fn row(data: &Data, visit: &Visit, rng: &mut fastrand::Rng, scope: &Value) -> Result<Value, TemplateError> {
+fn row(data: &Data, visit: &Visit, names: Names<'_>) -> Result<Value, TemplateError> {
     match data {
-        Data::RandomWords(count) => {
-            let words: Vec<&str> = (0..*count).map(|_| seed::word(rng)).collect();
-            Ok(json!(words.join(" ")))
-        }
+        Data::RandomWords(count) => Ok(json!(names.renderer.words(*count))),
         Data::Rows { rows, pick } => {
-            let Some(last) = rows.len().checked_sub(1) else {
-                return Ok(Value::Null);
+            let number = match pick {
+                Pick::PerIteration => visit.ticket,
+                Pick::PerUser => u64::from(visit.vu),
+                Pick::Random => names.renderer.pick(rows.len()) as u64,
             };
-            let index = match pick {
-                Pick::PerIteration => usize::try_from(visit.ticket).unwrap_or(0) % rows.len(),
-                Pick::PerUser => usize::try_from(visit.vu).unwrap_or(0) % rows.len(),
-                Pick::Random => rng.usize(..=last),
-            };
-            rows.get(index).map_or(Ok(Value::Null), |row| render_json(row, scope))
+            let index = number.checked_rem(rows.len() as u64).and_then(|i| usize::try_from(i).ok());
+            index.and_then(|i| rows.get(i)).map_or(Ok(Value::Null), |row| names.json(row))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{App, AppMode, ControlKind, InputField};
+    use crate::scenario::parse;
+    use tokio_util::sync::CancellationToken;
+
+    const FILE: &str = r#"
+difyprobe: 1
+id: test.scope
+title: T
+target: { app: [chat], mode: streaming }
+data:
+  person: { each: [{name: Ada}, {name: Linus}, {name: Grace}], pick: per-iteration }
+  city: { each: [{name: Turin}, {name: Oslo}], pick: per-user }
+  word: { random: { words: 2 } }
+vars: { who: "${{ person.name }} of ${{ city.name }} (${{ app.text_input }})", number: "${{ vu + 1 }}" }
+steps:
+  - { id: a, info: }
+"#;
+
+    fn names(vu: u32, iteration: u32, ticket: u64) -> Value {
+        let scenario = parse("scope.yaml", FILE).unwrap();
+        let field = |variable: &str, kind, required| InputField {
+            variable: variable.into(),
+            kind,
+            required,
+            max_length: None,
+            options: vec![],
+        };
+        let app = App {
+            label: "mine".into(),
+            mode: Some(AppMode::Chat),
+            inputs: vec![field("n", ControlKind::Number, true), field("t", ControlKind::Text, false)],
+            server_version: None,
+        };
+        let app = AppTarget { app, key: "k".into() };
+        let visit = Visit::new(vu, iteration, ticket, CancellationToken::new());
+        let run = RunId { id: "r1", seed: 5 };
+        Value::Object(start(run, &scenario, &app, &visit, &Renderer::new(9)).unwrap())
+    }
+
+    #[test]
+    fn built_in_names_data_and_vars_are_there() {
+        let names = names(1, 2, 5);
+        assert_eq!(names["user"], "difyprobe-r1-test.scope-mine-1-2");
+        assert_eq!(names["app"], json!({"label": "mine", "mode": "chat", "text_input": "t", "required_input": "n"}));
+        assert_eq!(names["run"], json!({"id": "r1", "seed": 5}));
+        assert_eq!(names["who"], "Grace of Oslo (t)");
+        assert_eq!(names["number"], 2);
+        assert_eq!(names["word"].as_str().unwrap().split(' ').count(), 2);
+    }
+
+    #[test]
+    fn rows_are_dealt_over_all_users_or_to_each_user() {
+        let row = |vu, ticket| names(vu, 0, ticket)["who"].as_str().unwrap().to_owned();
+        assert_eq!([row(0, 0), row(1, 1), row(0, 3)], ["Ada of Turin (t)", "Linus of Oslo (t)", "Ada of Turin (t)"]);
     }
 }

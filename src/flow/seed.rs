@@ -21,21 +21,6 @@ pub(super) fn generator(run_seed: u64, place: &[&str]) -> fastrand::Rng {
     fastrand::Rng::with_seed(derive(run_seed, place))
 }
 
-const WORDS: &[&str] = &[
-    "amber", "anchor", "apple", "autumn", "basket", "birch", "breeze", "bridge", "butter", "candle", "canyon",
-    "carpet", "cedar", "cello", "clover", "cobalt", "copper", "coral", "cotton", "crystal", "daisy", "desert",
-    "dolphin", "ember", "falcon", "fennel", "forest", "garden", "ginger", "granite", "harbor", "hazel", "island",
-    "ivory", "jasmine", "kettle", "lantern", "lemon", "linen", "lotus", "maple", "marble", "meadow", "mirror",
-    "nectar", "olive", "orchid", "paper", "pebble", "pepper", "piano", "prairie", "quartz", "raven", "ribbon", "river",
-    "saffron", "silver", "sparrow", "thunder", "tulip", "valley", "velvet", "violet", "walnut", "willow", "winter",
-    "zephyr",
-];
-
-/// One everyday word.
-pub(super) fn word(rng: &mut fastrand::Rng) -> &'static str {
-    rng.choice(WORDS.iter()).copied().unwrap_or("word")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

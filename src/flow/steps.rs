@@ -3,11 +3,12 @@
 use super::body::BuildError;
 use super::call::{Built, Caller, build};
 use super::run::Walk;
+use super::scope::Names;
 use super::{document, expect, path, scope};
 use crate::model::{Exchange, FaultClass, Origin};
 use crate::report::run::ExpectationFailure;
 use crate::scenario::ast::{Action, At, During, Parallel, Step, Think};
-use crate::scenario::template::{TemplateError, render_json};
+use crate::scenario::template::{Renderer, TemplateError};
 use crate::sse::TimedFrame;
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
@@ -33,6 +34,8 @@ pub(super) enum Halt {
 pub(super) struct Lane {
     /// Names, always an object.
     pub scope: Value,
+    /// What its templates draw from.
+    pub renderer: Arc<Renderer>,
     /// Captures in order, for whoever joins the lane.
     pub captured: Vec<(String, Value)>,
     /// Stops the lane.
@@ -40,15 +43,18 @@ pub(super) struct Lane {
 }
 
 impl Lane {
-    pub fn new(names: Map<String, Value>, stop: CancellationToken) -> Lane {
-        Lane { scope: Value::Object(names), captured: Vec::new(), stop }
+    pub fn new(names: Map<String, Value>, renderer: Renderer, stop: CancellationToken) -> Lane {
+        Lane { scope: Value::Object(names), renderer: Arc::new(renderer), captured: Vec::new(), stop }
     }
 
-    /// A lane beside this one.
-    fn branch(&self, number: u32) -> Lane {
-        let mut lane = Lane { captured: Vec::new(), ..self.clone() };
-        scope::bind(&mut lane.scope, "lane", number.into());
-        lane
+    /// A lane beside this one; `number` tells it from the other lanes of the step.
+    fn beside(&self, step: &str, number: u64) -> Lane {
+        let renderer = Arc::new(self.renderer.for_lane(step, number));
+        Lane { captured: Vec::new(), renderer, ..self.clone() }
+    }
+
+    fn names(&self) -> Names<'_> {
+        Names { renderer: &self.renderer, values: &self.scope }
     }
 
     fn capture(&mut self, name: &str, value: Value) {
@@ -91,7 +97,7 @@ pub(super) async fn run_step(walk: &Walk<'_>, lane: &mut Lane, step: &Step) -> R
     };
     let mut captured = Vec::new();
     for row in rows {
-        let row = render_json(row, &lane.scope).map_err(|e| unrendered(walk, step, &e))?;
+        let row = lane.names().json(row).map_err(|e| unrendered(walk, step, &e))?;
         let about = format!(" ({name}: {})", super::value::show(&row));
         let mut round = Lane { captured: Vec::new(), ..lane.clone() };
         scope::bind(&mut round.scope, name, row);
@@ -110,7 +116,7 @@ async fn run_once(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str) ->
         return Err(Halt::Stopped);
     }
     match &step.action {
-        Action::Parallel(parallel) => run_parallel(walk, lane, parallel).await?,
+        Action::Parallel(parallel) => run_parallel(walk, lane, step, parallel).await?,
         Action::Pause(time) => sleep(*time, &lane.stop).await?,
         _ => run_request(walk, lane, step, about).await?,
     }
@@ -121,10 +127,11 @@ async fn run_once(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str) ->
     Ok(())
 }
 
-async fn run_parallel(walk: &Walk<'_>, lane: &mut Lane, parallel: &Parallel) -> Result<(), Halt> {
+async fn run_parallel(walk: &Walk<'_>, lane: &mut Lane, step: &Step, parallel: &Parallel) -> Result<(), Halt> {
     let copies = (0..parallel.times).flat_map(|copy| parallel.branches.iter().map(move |steps| (copy, steps)));
-    let lanes = copies.map(|(copy, steps)| {
-        let mut lane = lane.branch(copy);
+    let lanes = copies.zip(0..).map(|((copy, steps), number)| {
+        let mut lane = lane.beside(&step.id, number);
+        scope::bind(&mut lane.scope, "lane", copy.into());
         async move {
             let ended = run_steps(walk, &mut lane, steps).await;
             (ended, lane.captured)
@@ -173,7 +180,7 @@ fn built(walk: &Walk<'_>, lane: &Lane, step: &Step) -> Result<Built, Halt> {
         mode: walk.scenario.mode,
         filled: &walk.filled,
         limits: walk.session.limits,
-        scope: &lane.scope,
+        names: lane.names(),
         seed: walk.seed(&step.id),
     };
     build(step, &caller).map_err(|error| match error {
@@ -213,7 +220,7 @@ async fn send_beside(
     during: &During,
 ) -> (Arc<Exchange>, Result<(), Halt>) {
     let (to, from) = mpsc::unbounded_channel();
-    let mut beside = Lane { captured: Vec::new(), ..lane.clone() };
+    let mut beside = lane.beside(&step.id, 0);
     let steps = async {
         let frames = first_events(from, during.after_events).await.map_err(|seen| {
             let wanted = during.after_events;
@@ -358,7 +365,7 @@ mod tests {
 
     #[test]
     fn repeated_captures_are_gathered_under_a_name_of_their_own() {
-        let mut lane = Lane::new(Map::new(), CancellationToken::new());
+        let mut lane = Lane::new(Map::new(), Renderer::new(1), CancellationToken::new());
         lane.gather(vec![("id".into(), json!(1)), ("other".into(), json!("x")), ("id".into(), json!(2))]);
         assert_eq!(lane.scope, json!({"id": 2, "other": "x", "id_all": [1, 2], "other_all": ["x"]}));
     }

@@ -39,6 +39,7 @@ fn passes(test: &Test, value: &Value, scope: &Value) -> Result<bool, String> {
             value.as_f64().is_some_and(|n| min.is_none_or(|min| n >= min) && max.is_none_or(|max| n <= max))
         }
         Test::Length(wanted) => length(value) == Some(*wanted),
+        Test::MediaType(wanted) => value.as_str().is_some_and(|text| media_type(text) == media_type(wanted)),
         Test::Matches(pattern) => {
             let regex = regex::Regex::new(pattern).map_err(|e| format!("`{pattern}` is no regular expression: {e}"))?;
             value.as_str().is_some_and(|text| regex.is_match(text))
@@ -60,8 +61,13 @@ fn wanted(test: &Test, scope: &Value) -> Result<String, String> {
         Test::Range { min: None, max: Some(max) } => format!("a number of at most {max}"),
         Test::Range { min: None, max: None } => "a number".to_owned(),
         Test::Length(wanted) => format!("a length of {wanted}"),
+        Test::MediaType(wanted) => format!("media type {wanted}"),
         Test::Matches(pattern) => format!("text that matches `{pattern}`"),
     })
+}
+
+fn media_type(header: &str) -> String {
+    header.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
 }
 
 /// Equality of JSON where 1 and 1.0 are the same number.
@@ -170,6 +176,8 @@ mod tests {
         let range = |min, max| Test::Range { min, max };
         assert!(ok(range(Some(1.0), Some(2.0)), json!(2)) && !ok(range(None, Some(1.0)), json!(2)));
         assert!(!ok(range(Some(0.0), None), json!("5")));
+        let json_type = || Test::MediaType("application/json".into());
+        assert!(ok(json_type(), json!("Application/JSON; charset=utf-8")) && !ok(json_type(), json!("text/json")));
         assert!(ok(Test::Length(2), json!("äö")) && !ok(Test::Length(2), json!([1])));
         assert!(ok(Test::Matches("^a+$".into()), json!("aa")) && !ok(Test::Matches("^a+$".into()), json!("b")));
     }
