@@ -5,6 +5,8 @@ mod client_faults;
 mod client_support;
 mod client_tls;
 mod emulator;
+mod engine;
+mod flow;
 mod scenario;
 mod schemas;
 mod snapshot;
