@@ -7,6 +7,7 @@ mod client_tls;
 mod emulator;
 mod engine;
 mod flow;
+mod report;
 mod scenario;
 mod schemas;
 mod snapshot;
