@@ -13,3 +13,4 @@ pub mod sse;
 
 // floor 2: the outside world
 pub mod client;
+pub mod store;

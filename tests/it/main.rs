@@ -5,3 +5,4 @@ mod client_faults;
 mod client_support;
 mod client_tls;
 mod sse;
+mod store;
