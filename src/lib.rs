@@ -20,6 +20,7 @@ pub mod sse;
 pub mod client;
 pub mod emulator;
 pub mod snapshot;
+pub mod store;
 
 // floor 3: users on their way through scenarios
 pub mod engine;

@@ -12,3 +12,4 @@ mod scenario;
 mod schemas;
 mod snapshot;
 mod sse;
+mod store;

@@ -1,0 +1,8 @@
+//! The only place that touches files: transcripts in and out, texts in, reports out.
+
+mod capture;
+mod files;
+mod transcripts;
+
+pub use files::{OutputFile, StoreError, read_text, write_atomic};
+pub use transcripts::{Loaded, Skipped, load, load_transcripts, save_transcript};
