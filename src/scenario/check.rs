@@ -110,7 +110,7 @@ fn text_leaf(node: &Node, text: &str, shape: &'static Shape, problems: &mut Prob
     let plain = matches!(shape, Shape::Line | Shape::Word(_) | Shape::Choice(_) | Shape::Path | Shape::Events);
     if plain && text.contains("${{") {
         let message = "`${{ }}` is not rendered here";
-        problems.add(node.at, node.width(), message, format!("{} must be written out", what(shape)));
+        problems.add(node.at, node.width(), message, "write the value out");
         return;
     }
     match shape {
@@ -261,11 +261,18 @@ fn map(node: &Node, table: &'static Table, problems: &mut Problems) {
             }
         }
     }
-    for key in table.keys.iter().filter(|k| k.required && node.get(k.name).is_none()) {
+    let meant = misspelt(node, table);
+    for key in table.keys.iter().filter(|k| k.required && node.get(k.name).is_none() && !meant.contains(&k.name)) {
         let message = format!("{} needs the key `{}`", table.name, key.name);
         problems.add(node.at, first_width(node), message, key.doc);
     }
     table.groups.iter().for_each(|group| check_group(node, table, group, problems));
+}
+
+/// Keys of the table that unknown keys of the map were probably meant to be: they are not reported as missing too.
+fn misspelt(node: &Node, table: &'static Table) -> Vec<&'static str> {
+    let unknown = node.entries().iter().filter_map(|(k, _)| k.text()).filter(|t| table.key(t).is_none());
+    unknown.filter_map(|t| suggest::closest(t, table.names())).collect()
 }
 
 fn unknown_help(key: &str, table: &'static Table) -> String {
@@ -274,7 +281,7 @@ fn unknown_help(key: &str, table: &'static Table) -> String {
         return format!("did you mean `{found}`?");
     }
     let homes: Vec<&str> = TABLES.iter().filter(|t| t.key(key).is_some()).map(|t| t.name).collect();
-    if homes.is_empty() { suggest::help(key, &names) } else { format!("`{key}` belongs into {}", homes.join(" or ")) }
+    if homes.is_empty() { suggest::help(key, &names) } else { format!("`{key}` belongs in {}", homes.join(" or ")) }
 }
 
 fn first_width(node: &Node) -> u32 {
@@ -285,10 +292,12 @@ fn check_group(node: &Node, table: &Table, group: &Group, problems: &mut Problem
     let (Group::One(names) | Group::AtMostOne(names) | Group::Some(names)) = group;
     let found: Vec<&Node> =
         node.entries().iter().map(|(k, _)| k).filter(|k| k.text().is_some_and(|t| names.contains(&t))).collect();
-    if found.is_empty() && !matches!(group, Group::AtMostOne(_)) {
-        let number = if matches!(group, Group::One(_)) { "one" } else { "at least one" };
-        let message = format!("{} needs {number} of its keys", table.name);
-        problems.add(node.at, first_width(node), message, format!("{number} of: {}", names.join(", ")));
+    // an unknown key is reported already, and was probably meant to be the one that is missing
+    let unknown = node.entries().iter().any(|(k, _)| k.text().is_some_and(|t| table.key(t).is_none()));
+    if found.is_empty() && !unknown && !matches!(group, Group::AtMostOne(_)) {
+        let number = if matches!(group, Group::One(_)) { "one of" } else { "at least one of" };
+        let message = format!("{} needs {number}: {}", table.name, names.join(", "));
+        problems.add(node.at, first_width(node), message, "");
     }
     if matches!(group, Group::Some(_)) {
         return;

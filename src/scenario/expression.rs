@@ -172,3 +172,30 @@ pub(crate) fn reason(error: &minijinja::Error) -> String {
         (kind, None) => kind.to_string(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_that_the_expression_reads() {
+        assert_eq!(names("person.name ~ vu + lane").unwrap(), ["lane", "person.name", "vu"]);
+        assert_eq!(names("'a.b' if flag else nonce(n)").unwrap(), ["flag", "n", "nonce"]);
+        assert!(names("a b").is_err());
+        assert!(names("a |").is_err());
+    }
+
+    #[test]
+    fn unknown_filters_and_tests_are_errors_before_anything_runs() {
+        assert_eq!(names("a | uper").unwrap_err(), "there is no filter `uper`");
+        assert_eq!(names("a is not evne").unwrap_err(), "there is no test `evne`");
+        assert!(names("a | upper if a is not none and b is defined else '| x'").is_ok());
+    }
+
+    #[test]
+    fn unfinished_expressions_say_where_they_start() {
+        assert_eq!(split("é ${{ a }} ${{ b").unwrap_err().start, 12);
+        assert_eq!(split("${{  }}").unwrap_err().start, 0);
+        assert_eq!(split("$${{ open").unwrap(), [Piece::Text("${{"), Piece::Text(" open")]);
+    }
+}

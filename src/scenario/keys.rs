@@ -65,7 +65,7 @@ static TARGET: Table = Table {
 };
 
 static DATA: Table = Table {
-    name: "data",
+    name: "a data source",
     doc: "Where the rows of a name come from.",
     keys: &[
         may("each", &Shape::List(&Shape::Json, 1), "The rows: any JSON."),
@@ -156,7 +156,7 @@ pub(crate) static STEP: Table = Table {
 };
 
 static AUTH: Table = Table {
-    name: "credentials",
+    name: "an auth map",
     doc: "An Authorization header as written.",
     keys: &[must("header", &Shape::Line, "Value of the Authorization header; `{key}` stands for the key of the app.")],
     groups: &[],

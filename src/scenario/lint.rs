@@ -58,3 +58,38 @@ fn one_slip_away(rule: &str, known: &dyn Fn(&str) -> bool) -> Option<String> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scenario::parse;
+
+    const KNOWN: [&str; 2] = ["chat.message-id.distinct", "chat.stop.ends"];
+
+    fn lint(rules: &str) -> Vec<(u32, u32, String)> {
+        let text = format!(
+            "difyprobe: 1\nid: a\ntitle: t\ntarget: {{ app: chat }}\nrules: [{rules}]\nsteps: [{{ id: a, info: {{}} }}]\n"
+        );
+        let scenario = parse("a.yaml", &text).unwrap_or_else(|d| panic!("{d:?}"));
+        let all = lint_rules(&scenario, &|rule| KNOWN.contains(&rule));
+        all.into_iter()
+            .map(|d| (d.at.column, d.width, format!("{}; {}", d.message, d.help.unwrap_or_default())))
+            .collect()
+    }
+
+    #[test]
+    fn unknown_rules_are_reported_at_their_place_with_what_was_meant() {
+        assert_eq!(lint("chat.stop.ends, chat.message-id.distinct"), []);
+        for slip in ["chat.stop.end", "chat.stop.endss", "chat.stop.edns", "chat-stop.ends", "stop.chat.ends"] {
+            let found = lint(&format!("chat.message-id.distinct, {slip}"));
+            let wanted = format!("there is no rule `{slip}`; did you mean `chat.stop.ends`?");
+            assert_eq!(found, [(35, slip.len() as u32, wanted)]);
+        }
+        assert!(lint("sse.other")[0].2.contains("rules list"));
+    }
+
+    #[test]
+    fn a_rule_given_twice_is_reported() {
+        assert!(lint("chat.stop.ends, chat.stop.ends")[0].2.contains("twice"));
+    }
+}

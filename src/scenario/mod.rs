@@ -28,6 +28,6 @@ mod yaml;
 
 pub use diagnostic::{Diagnostic, render_all};
 pub use lint::lint_rules;
-pub use read::{parse, parse_bytes};
+pub use read::{parse, parse_bytes, read_json};
 pub use schema::json_schema;
 pub use suggest::closest;

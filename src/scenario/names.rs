@@ -42,7 +42,10 @@ pub(crate) fn check(root: &Node, text: &str, problems: &mut Problems) {
         text: (*name).to_owned(),
         members: (!members.is_empty()).then(|| members.iter().map(|m| (*m).to_owned()).collect()),
     });
-    let mut walk = Walk { source: Source::new(text), problems, captures, visible: built_in.collect() };
+    let vars = root.get("vars").map(Node::entries).unwrap_or_default();
+    let vars = vars.iter().filter_map(|(key, _)| key.text().map(str::to_owned)).collect();
+    let mut walk =
+        Walk { source: Source::new(text), problems, captures, vars, visible: built_in.collect(), captured: Vec::new() };
     walk.scenario(root);
 }
 
@@ -51,7 +54,11 @@ struct Walk<'a> {
     problems: &'a mut Problems,
     /// Name -> step that captures it, over the whole file, for hints.
     captures: HashMap<String, String>,
+    /// All names of `vars`, for hints.
+    vars: Vec<String>,
     visible: Vec<Name>,
+    /// Captures in the order they were met, also repeated ones.
+    captured: Vec<String>,
 }
 
 impl Walk<'_> {
@@ -83,7 +90,7 @@ impl Walk<'_> {
     }
 
     fn step(&mut self, step: &Node) {
-        let mark = self.visible.len();
+        let (mark, captured) = (self.visible.len(), self.captured.len());
         if let Some((name, rows)) = step.get("for-each").and_then(|n| n.entries().first()) {
             self.json(rows);
             let text = name.text().unwrap_or_default().to_owned();
@@ -110,6 +117,11 @@ impl Walk<'_> {
         if bound {
             self.visible.remove(mark);
         }
+        if bound || step.get("parallel").is_some() {
+            // what ran several times leaves all its values besides the last one
+            let names: Vec<String> = self.captured.iter().skip(captured).map(|n| format!("{n}_all")).collect();
+            names.iter().for_each(|name| self.bind(name));
+        }
     }
 
     /// Branches do not see each other's captures; what follows sees all of them.
@@ -125,6 +137,7 @@ impl Walk<'_> {
     }
 
     fn bind(&mut self, name: &str) {
+        self.captured.push(name.to_owned());
         match self.visible.iter_mut().find(|n| n.text == name) {
             // a captured value replaces the one before, and its members are not known
             Some(known) => known.members = None,
@@ -210,7 +223,10 @@ impl Walk<'_> {
 
     fn unknown_help(&self, name: &str) -> String {
         if let Some(step) = self.captures.get(name) {
-            return format!("step `{step}` captures `{name}`, and only the steps after it see it");
+            return format!("step `{step}` captures `{name}`; only steps that run after it see it");
+        }
+        if self.vars.iter().any(|v| v == name) {
+            return format!("`{name}` stands further down; vars see only the ones before them");
         }
         let visible: Vec<&str> = self.visible.iter().map(|n| n.text.as_str()).chain(FUNCTIONS).collect();
         suggest::help(name, &visible)

@@ -4,7 +4,8 @@ use super::ast::{At, Scenario};
 use super::diagnostic::{Diagnostic, Problems};
 use super::keys::SCENARIO;
 use super::shape::Shape;
-use super::{build, check, meaning, names, yaml};
+use super::yaml::Node;
+use super::{build, check, meaning, names, scalar, yaml};
 
 /// Largest scenario file in bytes.
 const LARGEST: usize = 1024 * 1024;
@@ -51,7 +52,20 @@ pub fn parse(file: &str, text: &str) -> Result<Scenario, Vec<Diagnostic>> {
     Err(problems.finish())
 }
 
-fn read(file: &str, text: &str, problems: &mut Problems) -> Option<Scenario> {
+/// The content of a file as JSON, read as strictly as a scenario (one document, no aliases, no key twice) but with any
+/// keys. An empty file is a problem.
+pub fn read_json(file: &str, text: &str) -> Result<serde_json::Value, Vec<Diagnostic>> {
+    let mut problems = Problems::new(file);
+    if let Some(root) = tree(text, &mut problems) {
+        check::check(&root, &Shape::Json, &mut problems);
+        if problems.is_empty() {
+            return Ok(scalar::json(&root));
+        }
+    }
+    Err(problems.finish())
+}
+
+fn tree(text: &str, problems: &mut Problems) -> Option<Node> {
     if text.len() > LARGEST {
         let message = format!("the file has {} bytes; a scenario has at most {LARGEST}", text.len());
         problems.add(START, 1, message, "split it into several scenarios");
@@ -65,10 +79,16 @@ fn read(file: &str, text: &str, problems: &mut Problems) -> Option<Scenario> {
         None => text,
     };
     let root = yaml::read(text, problems)?;
+    yaml::report_duplicates(&root, problems);
+    Some(root)
+}
+
+fn read(file: &str, text: &str, problems: &mut Problems) -> Option<Scenario> {
+    let root = tree(text, problems)?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if meaning::is_other_kind(&root, problems) {
         return None;
     }
-    yaml::report_duplicates(&root, problems);
     check::check(&root, &SHAPE, problems);
     meaning::check(&root, problems);
     names::check(&root, text, problems);

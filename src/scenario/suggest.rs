@@ -8,19 +8,25 @@ pub fn closest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) ->
     let limit = (plain.len() / 3).clamp(1, 3);
     candidates
         .into_iter()
-        .map(|c| (distance(&plain, &normal(c)), c))
-        .filter(|(d, _)| *d <= limit)
+        .map(|c| (difference(&plain, &normal(c)), c))
+        .filter(|(d, _)| *d <= limit && *d < plain.len())
         .min_by_key(|(d, _)| *d)
         .map(|(_, c)| c)
 }
 
 /// ``did you mean `x`?``, or else the choices.
-pub(crate) fn help<'a>(word: &str, candidates: &[&'a str]) -> String {
+pub(crate) fn help(word: &str, candidates: &[&str]) -> String {
     match closest(word, candidates.iter().copied()) {
         Some(found) => format!("did you mean `{found}`?"),
         None if candidates.is_empty() => String::new(),
         None => format!("possible here: {}", candidates.join(", ")),
     }
+}
+
+/// The distance; the beginning of a word is as good as a word with one slip.
+fn difference(word: &[char], candidate: &[char]) -> usize {
+    let distance = distance(word, candidate);
+    if word.len() >= 3 && candidate.starts_with(word) { distance.min(1) } else { distance }
 }
 
 fn normal(word: &str) -> Vec<char> {
@@ -59,7 +65,9 @@ mod tests {
         assert_eq!(closest("conversation_id", keys), Some("conversation"));
         assert_eq!(closest("after_events", keys), Some("after-events"));
         assert_eq!(closest("message", keys), None);
+        assert_eq!(closest("conv", keys), Some("conversation"));
         assert_eq!(closest("", keys), None);
+        assert_eq!(closest("b", ["a", "c"]), None);
     }
 
     #[test]

@@ -162,3 +162,91 @@ fn seeded(text: &str, scope: &Value) -> Renderer {
 fn failed(text: &str, reason: String) -> TemplateError {
     TemplateError { text: text.trim().to_owned(), reason }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn scope() -> Value {
+        json!({"name": "Ada", "n": 3, "flag": true, "none": null, "row": {"z": 1, "a": [1, 2]}, "run": {"id": "r1"}})
+    }
+
+    fn text(template: &str) -> String {
+        render_text(template, &scope()).unwrap_or_else(|e| panic!("{e}"))
+    }
+
+    #[test]
+    fn values_stand_in_texts_as_text_or_json() {
+        assert_eq!(text("I am ${{ name }}, ${{n}} ${{ flag }} ${{ none }}."), "I am Ada, 3 true null.");
+        assert_eq!(text("${{ row }}"), r#"{"z":1,"a":[1,2]}"#);
+        assert_eq!(text("${{ name | upper }}-${{ n + 1 }}-${{ row.a[1] }}"), "ADA-4-2");
+        assert_eq!(text("no template $ { {{ }} ${ }"), "no template $ { {{ }} ${ }");
+    }
+
+    #[test]
+    fn an_escaped_opening_is_kept_as_text() {
+        assert_eq!(text("$${{ name }} and ${{ name }}"), "${{ name }} and Ada");
+        assert_eq!(render_json(&json!("$${{ n }}"), &scope()).unwrap(), json!("${{ n }}"));
+    }
+
+    #[test]
+    fn braces_and_quotes_inside_an_expression_do_not_end_it() {
+        assert_eq!(text("${{ {'a': {'b': 7}}.a.b }}"), "7");
+        assert_eq!(text("${{ '}}' }}|${{ \"\\\"}}\" }}"), "}}|\"}}");
+    }
+
+    #[test]
+    fn a_whole_expression_keeps_its_type_and_order() {
+        let found =
+            render_json(&json!({"a": "${{ n }}", "b": ["${{ row }}", " ${{ n }}"], "k${{ n }}": null}), &scope());
+        assert_eq!(found.unwrap().to_string(), r#"{"a":3,"b":[{"z":1,"a":[1,2]}," 3"],"k3":null}"#);
+    }
+
+    #[test]
+    fn errors_name_the_expression_and_the_reason() {
+        let message = |template: &str| render_text(template, &scope()).unwrap_err().to_string();
+        assert_eq!(message("x ${{ conv }}"), "render `conv`: `conv` has no value here");
+        assert_eq!(message("x ${{ row.b }}"), "render `row.b`: `row.b` has no value here");
+        assert!(message("x ${{ row.b.c }}").starts_with("render `row.b.c`: "), "{}", message("x ${{ row.b.c }}"));
+        assert!(message("${{ n + }}").contains("render `n +`"), "{}", message("${{ n + }}"));
+        assert!(message("${{ n").contains("without its"));
+        assert!(message("${{ nonce }}").contains("no JSON value"), "{}", message("${{ nonce }}"));
+        assert!(message("${{ nonce(99999) }}").contains("more than"), "{}", message("${{ nonce(99999) }}"));
+        assert!(message("${{ 1e308 * 10 }}").contains("finite"), "{}", message("${{ 1e308 * 10 }}"));
+        assert!(message("${{ range(3) }}").contains("range"));
+    }
+
+    #[test]
+    fn a_renderer_draws_anew_each_time_and_the_same_for_the_same_seed() {
+        let draw = |r: &Renderer| r.render_text("${{ nonce(8) }} ${{ uuid() }} ${{ words(2) }}", &json!({})).unwrap();
+        let one = Renderer::for_iteration(7, "chat.a", 1, 2);
+        let (first, second) = (draw(&one), draw(&one));
+        assert_ne!(first, second);
+        let again = Renderer::for_iteration(7, "chat.a", 1, 2);
+        assert_eq!([draw(&again), draw(&again)], [first.clone(), second]);
+        for other in [(8, "chat.a", 1, 2), (7, "chat.b", 1, 2), (7, "chat.a", 2, 2), (7, "chat.a", 1, 3)] {
+            assert_ne!(draw(&Renderer::for_iteration(other.0, other.1, other.2, other.3)), first);
+        }
+        assert_ne!(draw(&one.for_lane("s", 0)), draw(&one.for_lane("s", 1)));
+        assert_eq!(draw(&one.for_lane("s", 0)), draw(&one.for_lane("s", 0)));
+    }
+
+    #[test]
+    fn random_functions_have_their_form() {
+        let nonce = text("${{ nonce(12) }}");
+        assert!(nonce.len() == 12 && nonce.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f')), "{nonce}");
+        let id = uuid::Uuid::parse_str(&text("${{ uuid() }}")).unwrap();
+        assert_eq!(id.get_version_num(), 4);
+        assert_eq!(text("${{ words(3) }}").split(' ').count(), 3);
+        assert_eq!(Renderer::new(1).pick(0), 0);
+        assert!(Renderer::new(1).pick(3) < 3);
+    }
+
+    #[test]
+    fn free_functions_are_pure_and_depend_on_the_scope() {
+        let draw = |scope: &Value| render_text("${{ nonce(8) }}", scope).unwrap();
+        assert_eq!(draw(&json!({"vu": 1})), draw(&json!({"vu": 1})));
+        assert_ne!(draw(&json!({"vu": 1})), draw(&json!({"vu": 2})));
+    }
+}

@@ -31,3 +31,25 @@ fn good_files_have_no_problems() {
         must_parse(&name(&path), &text);
     }
 }
+
+/// The expected text stands beside each file; `UPDATE_GOLDEN=1` writes it anew (read the difference before you commit it).
+#[test]
+fn bad_files_are_explained_as_expected() {
+    let mut different = Vec::new();
+    for (path, text) in files("tests/scenarios_bad") {
+        let bytes = std::fs::read(&path).unwrap();
+        let found = match scenario::parse_bytes(&name(&path), &bytes) {
+            Ok(_) => panic!("{} has no problems", path.display()),
+            Err(all) => render_all(&all, &text, false),
+        };
+        let golden = path.with_extension("txt");
+        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+            std::fs::write(&golden, &found).unwrap();
+        }
+        let wanted = std::fs::read_to_string(&golden).unwrap_or_default();
+        if wanted != found {
+            different.push(format!("--- {}, expected:\n{wanted}--- found:\n{found}", name(&path)));
+        }
+    }
+    assert!(different.is_empty(), "{}", different.join("\n"));
+}
