@@ -230,10 +230,6 @@ fn not_deterministic(run: &Run, app: &App) -> Option<String> {
     super::parity::absent(run, app, Endpoint::ChatMessages)
 }
 
-/// Whether the request authenticated with the app's own key.
-pub(super) fn has_own_key(s: &Seen) -> bool {
-    s.exchange.request.credential() == Credential::Key(s.app.label.clone())
-}
 
 /// The rows of this area.
 pub(super) const RULES: &[Rule] = &[

@@ -46,25 +46,34 @@ pub enum Planned {
 }
 
 fn judge_rule(rule: &'static Rule, run: &Run, planned: &dyn Fn(&Rule, &App) -> Planned) -> Judgement {
-    let mut judgement = Judgement {
-        rule,
-        outcome: Outcome::NotApplicable,
-        reason: None,
-        judged: 0,
-        apps: BTreeMap::new(),
-        findings: Vec::new(),
-    };
+    let apps: Vec<&App> = run.transcript.apps.iter().filter(|a| a.mode.is_none_or(|m| rule.modes.contains(&m))).collect();
+    let notes: Vec<Notes> = apps.iter().map(|app| collect(rule, run, app)).collect();
+    let per_app = apps.iter().zip(&notes).map(|(app, notes)| {
+        let otherwise = if notes.judged == 0 { unjudged(rule, run, app, planned) } else { (Outcome::Pass, None) };
+        (*app, Some(notes), otherwise)
+    });
+    judgement_of(rule, run.profile, per_app)
+}
+
+/// Collapses what was noted on each app; the last part says what stands where nothing was judged.
+pub(super) fn judgement_of<'a>(
+    rule: &'static Rule,
+    profile: &Profile,
+    apps: impl Iterator<Item = (&'a App, Option<&'a Notes>, (Outcome, Option<String>))>,
+) -> Judgement {
+    let mut judgement =
+        Judgement { rule, outcome: Outcome::NotApplicable, reason: None, judged: 0, apps: BTreeMap::new(), findings: Vec::new() };
     let mut reasons: Vec<(Outcome, String)> = Vec::new();
-    for app in run.transcript.apps.iter().filter(|a| a.mode.is_none_or(|m| rule.modes.contains(&m))) {
-        let notes = collect(rule, run, app);
-        let (outcome, reason) = if notes.judged > 0 {
-            let findings: Vec<Finding> = notes.found.iter().map(|raw| finding(rule, run, app, raw)).collect();
-            let worst = findings.iter().map(|f| f.outcome).max().unwrap_or(Outcome::Pass);
-            judgement.judged += notes.judged;
-            judgement.findings.extend(findings.into_iter().take(MOST_FINDINGS));
-            (worst, None)
-        } else {
-            unjudged(rule, run, app, planned)
+    for (app, notes, otherwise) in apps {
+        let (outcome, reason) = match notes.filter(|n| n.judged > 0) {
+            Some(notes) => {
+                let findings: Vec<Finding> = notes.found.iter().map(|raw| finding(rule, profile, app, raw)).collect();
+                let worst = findings.iter().map(|f| f.outcome).max().unwrap_or(Outcome::Pass);
+                judgement.judged += notes.judged;
+                judgement.findings.extend(findings.into_iter().take(MOST_FINDINGS));
+                (worst, None)
+            }
+            None => otherwise,
         };
         reasons.extend(reason.map(|r| (outcome, r)));
         judgement.apps.insert(app.label.clone(), outcome);
@@ -104,8 +113,8 @@ fn unjudged(rule: &Rule, run: &Run, app: &App, planned: &dyn Fn(&Rule, &App) -> 
     (Outcome::CouldNotRun, Some(reason))
 }
 
-fn finding(rule: &Rule, run: &Run, app: &App, raw: &Raw) -> Finding {
-    let known = run.profile.known(rule.id, raw.check);
+fn finding(rule: &Rule, profile: &Profile, app: &App, raw: &Raw) -> Finding {
+    let known = profile.known(rule.id, raw.check);
     let outcome = match known {
         Some(_) => Outcome::KnownDeviation,
         None if rule.level == Level::Must && !raw.advisory => Outcome::Fail,

@@ -25,6 +25,7 @@ mod time;
 mod usage;
 
 pub mod judge;
+pub mod tally;
 
 pub use rule::{Judge, Load, Rule};
 

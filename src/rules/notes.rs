@@ -31,6 +31,8 @@ pub struct Notes {
     pub judged: u64,
     /// Violations.
     pub found: Vec<Raw>,
+    /// Violations beyond those kept.
+    pub dropped: u64,
 }
 
 impl Notes {

@@ -139,10 +139,6 @@ fn no_required_input(_: &Run, app: &App) -> Option<String> {
     app.required_input().is_none().then(|| "the app's form has no required variable".to_owned())
 }
 
-/// The asked conversation is new: helper for rules about first turns.
-pub(super) fn starts_new(asked: &Asked) -> bool {
-    matches!(asked, Asked::Absent | Asked::Null | Asked::Empty)
-}
 
 /// The rows of this area.
 pub(super) const RULES: &[Rule] = &[

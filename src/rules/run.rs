@@ -283,7 +283,8 @@ pub fn ids(items: &[Value]) -> Vec<&str> {
     items.iter().filter_map(|i| i.get("id").and_then(Value::as_str)).collect()
 }
 
-fn base_path(base_url: &str) -> &str {
+/// Path of a base URL, e.g. `/v1`.
+pub(super) fn base_path(base_url: &str) -> &str {
     let after_scheme = base_url.split_once("://").map_or(base_url, |(_, rest)| rest);
     after_scheme.find('/').map_or("", |at| &after_scheme[at..])
 }

@@ -300,10 +300,6 @@ fn no_ping_seen(_: &Run, _: &App) -> Option<String> {
     Some("no ping came; the slow scenarios (`--slow`) wait for one on an echo model".to_owned())
 }
 
-/// Streams belong to generation requests of message apps.
-pub(super) fn streams_messages(s: &Seen) -> bool {
-    s.stream.is_some() && matches!(s.endpoint(), Endpoint::ChatMessages | Endpoint::CompletionMessages)
-}
 
 /// The rows of this area.
 pub(super) const RULES: &[Rule] = &[

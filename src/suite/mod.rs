@@ -2,6 +2,7 @@
 
 pub mod builtin;
 pub mod examine;
+pub mod live;
 pub mod matrix;
 pub mod report;
 pub mod select;

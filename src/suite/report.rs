@@ -1,13 +1,13 @@
 //! Recording and runs -> the report.
 
 use super::select::NOT_ASKED;
-use crate::metrics::{Recorder, sample};
+use crate::metrics::{LatencyRow, Recorder, sample};
 use crate::model::{App, Finding, Outcome, Transcript};
 use crate::profile::Profile;
-use crate::report::evidence::evidence;
-use crate::report::run::{Evidence, REPORT_SCHEMA, RuleResult, RunReport, ScenarioResult, Summary, Target};
+use crate::report::evidence::evidence_at;
+use crate::report::run::{Evidence, REPORT_SCHEMA, RuleResult, RunReport, ScenarioResult, Target};
 use crate::report::verdict;
-use crate::rules::Rule;
+use crate::rules::{Judge, Load, Rule};
 use crate::rules::judge::{Judgement, Planned, judge};
 use std::collections::BTreeSet;
 
@@ -43,6 +43,32 @@ pub struct Facts<'f> {
 /// Judges a recording and builds the report of it.
 pub fn build(transcript: &Transcript, facts: Facts) -> RunReport {
     let judgements = judge(transcript, facts.profile.0, facts.planned);
+    let requests = transcript.exchanges.len() as u64;
+    assemble(transcript, facts, judgements, latency(transcript), requests)
+}
+
+/// The report of a load: rules judged on every response as they came (`every`), the others on the sampled exchanges.
+pub fn build_load(
+    transcript: &Transcript,
+    facts: Facts,
+    mut every: Vec<Judgement>,
+    recorder: &Recorder,
+    requests: u64,
+) -> RunReport {
+    let mut sampled = transcript.clone();
+    sampled.complete = false;
+    let rest = judge(&sampled, facts.profile.0, facts.planned);
+    every.extend(rest.into_iter().filter(|j| j.rule.load == Load::Sampled || matches!(j.rule.judge, Judge::Run(_))));
+    assemble(transcript, facts, every, recorder.rows(), requests)
+}
+
+fn assemble(
+    transcript: &Transcript,
+    facts: Facts,
+    judgements: Vec<Judgement>,
+    latency: Vec<LatencyRow>,
+    requests: u64,
+) -> RunReport {
     let asked = |j: &Judgement| facts.whole_suite || j.judged > 0 || j.reason.as_deref() != Some(NOT_ASKED);
     let rules: Vec<RuleResult> = judgements.into_iter().filter(asked).map(rule_result).collect();
     let mut scenarios = facts.scenarios;
@@ -51,7 +77,7 @@ pub fn build(transcript: &Transcript, facts: Facts) -> RunReport {
     }
     let evidence = collect_evidence(transcript, &rules, &scenarios, facts.saved_as.as_deref());
     let (verdict, exit_code) = verdict::verdict(&rules, &scenarios, facts.strict, facts.interrupted);
-    let mut report = RunReport {
+    RunReport {
         schema: REPORT_SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
         command: facts.command.to_owned(),
@@ -60,15 +86,13 @@ pub fn build(transcript: &Transcript, facts: Facts) -> RunReport {
         elapsed_ms: facts.elapsed_ms,
         verdict,
         exit_code,
-        summary: Summary::default(),
+        summary: verdict::summary(verdict, &rules, &scenarios, requests, facts.elapsed_ms),
         rules,
         scenarios,
-        latency: latency(transcript),
+        latency,
         notes: facts.notes,
         evidence,
-    };
-    report.summary = verdict::summary(&report, transcript.exchanges.len() as u64);
-    report
+    }
 }
 
 fn target(transcript: &Transcript, profile: &(&'static Profile, String)) -> Target {
@@ -129,14 +153,17 @@ fn collect_evidence(
     let exchanges = kept.into_iter().filter_map(|id| transcript.exchange(id));
     exchanges
         .map(|exchange| {
-            let mut shown = evidence(exchange, &transcript.base_url);
-            shown.repeat = saved_as.map(|path| format!("difyprobe judge {path}"));
+            let marked: Vec<usize> = findings.iter().filter(|f| f.exchanges.first() == Some(&exchange.id)).filter_map(|f| f.frame).collect();
+            let mut shown = evidence_at(exchange, &transcript.base_url, &marked);
+            if let Some(path) = saved_as {
+                shown.repeat = format!("difyprobe judge {path}");
+            }
             shown
         })
         .collect()
 }
 
-fn latency(transcript: &Transcript) -> Vec<crate::metrics::LatencyRow> {
+fn latency(transcript: &Transcript) -> Vec<LatencyRow> {
     let mut recorder = Recorder::new();
     for exchange in &transcript.exchanges {
         let mode = transcript.app(&exchange.app).and_then(|a| a.mode);

@@ -1,0 +1,112 @@
+//! `check`: conformance of one server.
+
+use super::args::CheckArgs;
+use super::exit::{Exit, Failure};
+use super::output::{Outputs, chain};
+use super::{interrupt, progress, scenarios, target};
+use crate::flow::Sink;
+use crate::model::Transcript;
+use crate::profile::Profile;
+use crate::rules::judge::Planned;
+use crate::store;
+use crate::suite::{Examination, ExamineError, Facts, Request, build_report, prepare};
+use std::path::Path;
+use tokio_util::sync::CancellationToken;
+
+/// Runs the suite and reports.
+pub fn run(args: CheckArgs) -> Result<Exit, Failure> {
+    let outputs = Outputs::open(&args.output, "check")?;
+    if let Some(dir) = &args.save_transcripts {
+        store::OutputFile::open_early(&dir.join(".difyprobe")).map_err(|e| Failure::usage(chain(&e)))?;
+    }
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
+    let report = runtime.block_on(examine(&args))?;
+    outputs.finish(&report)?;
+    Ok(Exit::of(&report))
+}
+
+async fn examine(args: &CheckArgs) -> Result<crate::report::run::RunReport, Failure> {
+    let stop = CancellationToken::new();
+    interrupt::on_signal(&stop);
+    let chosen = target::choose(&args.target, fastrand::u64(..)).await?;
+    let slow = args.slow || (!args.quick && !chosen.embedded);
+    let request = Request {
+        base_url: chosen.base_url.clone(),
+        keys: chosen.keys.clone(),
+        profile: chosen.profile,
+        choice: scenarios::choose(&args.scenarios, slow)?,
+        seed: chosen.seed,
+        keep: args.target.keep,
+        client: chosen.client.clone(),
+        at_once: 0,
+        stop: stop.clone(),
+    };
+    let prepared = match prepare(request, Sink::collect()).await {
+        Ok(prepared) => prepared,
+        Err(ExamineError::Engine(error)) => return Err(Failure::internal(chain(&error))),
+        Err(error) => return Ok(nothing_ran(&chosen, &error, args.strict, stop.is_cancelled())),
+    };
+    let shown = progress::show(prepared.session.clone(), progress::scenarios);
+    let mut examination = prepared.run().await.map_err(|e| Failure::internal(chain(&e)))?;
+    drop(shown);
+    examination.notes.splice(0..0, chosen.notes.clone());
+    examination.notes.push(format!("seed {} (--seed {0} sends the same texts again)", chosen.seed));
+    let saved = save(args, &examination.transcript)?;
+    Ok(report(args, examination, saved))
+}
+
+fn report(args: &CheckArgs, examination: Examination, saved: Option<String>) -> crate::report::run::RunReport {
+    let runs = examination.runs.clone();
+    let planned = |rule: &crate::rules::Rule, app: &crate::model::App| examination.selection.planned(rule, app, &runs);
+    let facts = Facts {
+        command: "check",
+        profile: examination.profile,
+        planned: &planned,
+        whole_suite: examination.selection.choice.whole_suite,
+        scenarios: examination.runs.into_iter().map(Into::into).collect(),
+        notes: examination.notes,
+        harness_errors: examination.harness_errors,
+        interrupted: examination.interrupted,
+        strict: args.strict,
+        elapsed_ms: u64::try_from(examination.elapsed.as_millis()).unwrap_or(u64::MAX),
+        saved_as: saved,
+    };
+    build_report(&examination.transcript, facts)
+}
+
+/// The report of a run that could not begin: incomplete, with the reason as its note.
+fn nothing_ran(chosen: &target::Chosen, error: &ExamineError, strict: bool, interrupted: bool) -> crate::report::run::RunReport {
+    let transcript = Transcript::new(chosen.base_url.clone(), 0);
+    let mut notes = chosen.notes.clone();
+    notes.push(format!("nothing could be run: {}", chain(error)));
+    let facts = Facts {
+        command: "check",
+        profile: (chosen.profile.unwrap_or(Profile::documented()), "the server was not examined".to_owned()),
+        planned: &|_, _| Planned::No(crate::suite::select::NOT_ASKED.to_owned()),
+        whole_suite: false,
+        scenarios: Vec::new(),
+        notes,
+        harness_errors: Vec::new(),
+        interrupted,
+        strict,
+        elapsed_ms: 0,
+        saved_as: None,
+    };
+    build_report(&transcript, facts)
+}
+
+/// Saves the recording where asked, and always as `reports/check.transcript.json`, so that every finding can be shown again.
+fn save(args: &CheckArgs, transcript: &Transcript) -> Result<Option<String>, Failure> {
+    if let Some(dir) = &args.save_transcripts {
+        let path = store::save_transcript(dir, transcript).map_err(|e| Failure::usage(chain(&e)))?;
+        return Ok(Some(path.display().to_string()));
+    }
+    let path = args.output.reports.join("check.transcript.json");
+    write(&path, transcript)?;
+    Ok(Some(path.display().to_string()))
+}
+
+fn write(path: &Path, transcript: &Transcript) -> Result<(), Failure> {
+    let bytes = serde_json::to_vec(transcript).map_err(Failure::internal)?;
+    store::write_atomic(path, &bytes).map_err(|e| Failure::usage(chain(&e)))
+}

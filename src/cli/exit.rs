@@ -1,0 +1,85 @@
+//! Exit codes: a contract that CI scripts depend on.
+
+use crate::report::run::RunReport;
+use std::process::{ExitCode, Termination};
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: everything that applies holds.
+    Pass,
+    /// 1: a rule failed.
+    Failed,
+    /// 2: usage or file error.
+    Usage,
+    /// 3: target unreachable, or something could not be run.
+    Incomplete,
+    /// 6: a snapshot differs.
+    SnapshotDiffers,
+    /// 70: a fault of our own.
+    Internal,
+    /// 130: interrupted; partial results were written.
+    Interrupted,
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Exit::Pass => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Incomplete => 3,
+            Exit::SnapshotDiffers => 6,
+            Exit::Internal => 70,
+            Exit::Interrupted => 130,
+        }
+    }
+
+    /// The exit that a report's code stands for.
+    pub fn of(report: &RunReport) -> Exit {
+        let all = [Exit::Pass, Exit::Failed, Exit::Incomplete, Exit::Interrupted];
+        all.into_iter().find(|e| e.code() == report.exit_code).unwrap_or(Exit::Internal)
+    }
+}
+
+impl Termination for Exit {
+    fn report(self) -> ExitCode {
+        ExitCode::from(self.code())
+    }
+}
+
+/// Why a command did not get to a result.
+#[derive(Debug)]
+pub struct Failure {
+    exit: Exit,
+    text: String,
+}
+
+impl Failure {
+    /// The user's line or files: exit 2.
+    pub fn usage(text: impl std::fmt::Display) -> Failure {
+        Failure { exit: Exit::Usage, text: text.to_string() }
+    }
+
+    /// Nothing could be asked of the target: exit 3.
+    pub fn incomplete(text: impl std::fmt::Display) -> Failure {
+        Failure { exit: Exit::Incomplete, text: text.to_string() }
+    }
+
+    /// Ours: exit 70.
+    pub fn internal(text: impl std::fmt::Display) -> Failure {
+        Failure { exit: Exit::Internal, text: text.to_string() }
+    }
+
+    /// The exit code it asks for.
+    pub fn exit(&self) -> Exit {
+        self.exit
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.text)
+    }
+}

@@ -1,0 +1,59 @@
+//! `judge`: saved transcripts, judged again offline.
+
+use super::args::JudgeArgs;
+use super::exit::{Exit, Failure};
+use super::output::{Outputs, chain};
+use super::target;
+use crate::model::Transcript;
+use crate::profile::Profile;
+use crate::rules::judge::Planned;
+use crate::store;
+use crate::suite::{Facts, build_report, select::NOT_ASKED};
+
+/// Judges every transcript and reports; the most severe exit code counts.
+pub fn run(args: JudgeArgs) -> Result<Exit, Failure> {
+    let asked = target::profile(&args.profile)?;
+    let loaded = store::load(&args.transcripts).map_err(|e| Failure::usage(chain(&e)))?;
+    for skipped in &loaded.skipped {
+        eprintln!("skipped {}: {}", skipped.path.display(), skipped.reason);
+    }
+    let mut worst = Exit::Pass;
+    let severity = |e: Exit| [Exit::Pass, Exit::Incomplete, Exit::Failed].iter().position(|x| *x == e);
+    for (index, transcript) in loaded.transcripts.iter().enumerate() {
+        let name = if index == 0 { "judge".to_owned() } else { format!("judge-{}", index + 1) };
+        let outputs = Outputs::open(&args.output, &name)?;
+        let profile = profile(asked, transcript);
+        let facts = Facts {
+            command: "judge",
+            profile,
+            planned: &|_, _| Planned::No(NOT_ASKED.to_owned()),
+            whole_suite: false,
+            scenarios: Vec::new(),
+            notes: vec![format!("{} recorded exchanges", transcript.exchanges.len())],
+            harness_errors: Vec::new(),
+            interrupted: false,
+            strict: args.strict,
+            elapsed_ms: 0,
+            saved_as: args.transcripts.first().map(|p| p.display().to_string()),
+        };
+        let report = build_report(transcript, facts);
+        outputs.finish(&report)?;
+        let exit = Exit::of(&report);
+        if severity(exit) > severity(worst) {
+            worst = exit;
+        }
+    }
+    if loaded.transcripts.is_empty() {
+        return Err(Failure::incomplete("no transcript to judge"));
+    }
+    Ok(worst)
+}
+
+fn profile(asked: Option<&'static Profile>, transcript: &Transcript) -> (&'static Profile, String) {
+    let recorded = transcript.profile.as_deref().and_then(Profile::by_id);
+    match (asked, recorded) {
+        (Some(profile), _) => (profile, "asked for by --profile".to_owned()),
+        (None, Some(profile)) => (profile, "recorded in the transcript".to_owned()),
+        (None, None) => Profile::for_version(transcript.apps.iter().find_map(|a| a.server_version.as_deref())),
+    }
+}

@@ -1,0 +1,127 @@
+//! `load`: the scenarios as load, closed model.
+
+use super::args::LoadArgs;
+use super::exit::{Exit, Failure};
+use super::output::{Outputs, chain};
+use super::{interrupt, progress, scenarios, target};
+use crate::engine::{self, EngineResult, Plan, Shape};
+use crate::flow::{Session, Sink};
+use crate::report::run::RunReport;
+use crate::rules::judge::{Judgement, Planned};
+use crate::rules::tally::Tally;
+use crate::suite::live::{Gathered, gather};
+use crate::suite::select::NOT_ASKED;
+use crate::suite::{Facts, Request, build_report, prepare};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+/// Finished exchanges that may wait for the judging thread.
+const QUEUE: usize = 8192;
+/// How long scenarios under way may go on when the duration is over.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// Runs the load and reports.
+pub fn run(args: LoadArgs) -> Result<Exit, Failure> {
+    if args.duration.is_none() && args.iterations.is_none() {
+        return Err(Failure::usage("a load needs an end: --duration 30s or --iterations 100"));
+    }
+    let outputs = Outputs::open(&args.output, "load")?;
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
+    let report = runtime.block_on(attack(&args))?;
+    outputs.finish(&report)?;
+    Ok(Exit::of(&report))
+}
+
+async fn attack(args: &LoadArgs) -> Result<RunReport, Failure> {
+    let stop = CancellationToken::new();
+    interrupt::on_signal(&stop);
+    let mut chosen = target::choose(&args.target, fastrand::u64(..)).await?;
+    chosen.client.max_in_flight = args.target.max_in_flight.unwrap_or(usize::MAX >> 4);
+    let request = Request {
+        base_url: chosen.base_url.clone(),
+        keys: chosen.keys.clone(),
+        profile: chosen.profile,
+        choice: scenarios::choose(&args.scenarios, true)?,
+        seed: chosen.seed,
+        keep: args.target.keep,
+        client: chosen.client.clone(),
+        at_once: 0,
+        stop: stop.clone(),
+    };
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let prepared = prepare(request, Sink::Channel(sender)).await.map_err(|e| Failure::incomplete(chain(&e)))?;
+    let transcript = prepared.transcript();
+    let tally = Tally::new(prepared.profile.0, &transcript.base_url, transcript.started_unix_us);
+    let judging = std::thread::spawn(move || gather(receiver, transcript, tally));
+    let shape = Shape::Closed { users: args.users, duration: args.duration, iterations: args.iterations, gate: None };
+    let plan = Plan { jobs: prepared.selection.jobs.clone(), shape, grace: GRACE };
+    let shown = progress::show(prepared.session.clone(), progress::load);
+    let result = engine::run(plan, Arc::clone(&prepared.session)).await.map_err(|e| Failure::internal(chain(&e)))?;
+    drop(shown);
+    let mut notes = chosen.notes.clone();
+    notes.extend(prepared.notes.clone());
+    notes.push(format!("seed {}", chosen.seed));
+    let profile = prepared.profile.clone();
+    let counts = Counts::of(&prepared.session);
+    drop(prepared); // the last sender: ends the judging thread
+    let gathered = judging.join().map_err(|_| Failure::internal("the judging thread panicked; please report this"))?;
+    Ok(report(args, profile, notes, counts, gathered, result))
+}
+
+struct Counts {
+    requests: u64,
+    not_judged: u64,
+}
+
+impl Counts {
+    fn of(session: &Session) -> Counts {
+        let p = &session.progress;
+        Counts { requests: p.requests.load(Relaxed), not_judged: p.not_judged.load(Relaxed) }
+    }
+}
+
+fn report(
+    args: &LoadArgs,
+    profile: (&'static crate::profile::Profile, String),
+    mut notes: Vec<String>,
+    counts: Counts,
+    gathered: Gathered,
+    result: EngineResult,
+) -> RunReport {
+    let seconds = result.elapsed.as_secs_f64();
+    let totals = gathered.recorder.totals();
+    notes.push(format!(
+        "{} users, {:.1} s: {} requests ({:.1}/s), {} generations, {} failed{}",
+        args.users,
+        seconds,
+        counts.requests,
+        counts.requests as f64 / seconds.max(1e-9),
+        totals.requests,
+        totals.failed(),
+        classes(&totals)
+    ));
+    notes.push(format!("judged {} of {} responses", gathered.judged, gathered.judged + counts.not_judged));
+    let facts = Facts {
+        command: "load",
+        profile,
+        planned: &|_, _| Planned::No(NOT_ASKED.to_owned()),
+        whole_suite: false,
+        scenarios: gathered.scenarios,
+        notes,
+        harness_errors: result.harness_messages,
+        interrupted: result.interrupted,
+        strict: args.strict,
+        elapsed_ms: u64::try_from(result.elapsed.as_millis()).unwrap_or(u64::MAX),
+        saved_as: None,
+    };
+    let every: Vec<Judgement> = gathered.tally.judgements(&gathered.transcript.apps);
+    crate::suite::report::build_load(&gathered.transcript, facts, every, &gathered.recorder, counts.requests)
+}
+
+fn classes(totals: &crate::metrics::Totals) -> String {
+    let classes: Vec<String> = totals.failures.iter().map(|(class, n)| format!("{} {n}", class.as_str())).collect();
+    if classes.is_empty() { String::new() } else { format!(" ({})", classes.join(", ")) }
+}

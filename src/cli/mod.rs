@@ -1,0 +1,53 @@
+//! What was typed -> what it means -> one function per command; exit codes in one place.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // the one place that talks to the terminal
+
+mod args;
+mod check;
+mod exit;
+mod interrupt;
+mod judge;
+mod lint;
+mod load;
+mod output;
+mod progress;
+mod rules;
+mod scenarios;
+mod selftest;
+mod serve;
+mod snapshot;
+mod target;
+
+pub use exit::Exit;
+
+use args::{Args, Command};
+use clap::Parser;
+use clap::error::ErrorKind;
+
+/// Parses the command line, runs the command, and gives the exit code.
+pub fn main() -> Exit {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Cannot be reported anywhere if it fails.
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Pass,
+                _ => Exit::Usage,
+            };
+        }
+    };
+    let outcome = match args.command {
+        Command::Check(args) => check::run(args),
+        Command::Load(args) => load::run(args),
+        Command::Judge(args) => judge::run(args),
+        Command::Snapshot(args) => snapshot::run(args),
+        Command::Serve(args) => serve::run(args),
+        Command::Selftest(args) => selftest::run(args),
+        Command::Rules(args) => rules::run(args),
+        Command::Lint(args) => lint::run(args),
+    };
+    outcome.unwrap_or_else(|failure| {
+        eprintln!("difyprobe: {failure}");
+        failure.exit()
+    })
+}

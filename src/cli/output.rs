@@ -1,0 +1,96 @@
+//! Report files and terminal output of a run.
+
+use super::args::{Color, OutputArgs};
+use super::exit::Failure;
+use crate::report::run::RunReport;
+use crate::report::{Format, TerminalStyle, escape, render, terminal};
+use crate::store::OutputFile;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+/// Report files, opened before the run so that a bad path fails in second 0.
+pub struct Outputs {
+    files: Vec<(Format, OutputFile)>,
+    style: TerminalStyle,
+    quiet: bool,
+}
+
+impl Outputs {
+    /// Opens `reports/NAME.{json,html,xml,md}` and the files asked for.
+    pub fn open(args: &OutputArgs, name: &str) -> Result<Outputs, Failure> {
+        let mut files = Vec::new();
+        let defaults = [(Format::Json, "json"), (Format::Html, "html"), (Format::Junit, "xml"), (Format::Markdown, "md")];
+        for (format, extension) in defaults {
+            files.push((format, args.reports.join(format!("{name}.{extension}"))));
+        }
+        for text in &args.report {
+            files.push(parse_report(text)?);
+        }
+        let open = |(format, path): (Format, PathBuf)| {
+            OutputFile::open_early(&path).map(|file| (format, file)).map_err(|e| Failure::usage(chain(&e)))
+        };
+        let files = files.into_iter().map(open).collect::<Result<_, _>>()?;
+        Ok(Outputs { files, style: style(args), quiet: args.quiet })
+    }
+
+    /// Prints the report and writes the files.
+    pub fn finish(self, report: &RunReport) -> Result<(), Failure> {
+        let text = match self.quiet {
+            true => format!("{}\n", escape::terminal(&report.summary.line)),
+            false => terminal::render(report, &self.style),
+        };
+        // A closed pipe (`| head`) is no reason to lose the report files.
+        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        let mut written = Vec::new();
+        for (format, file) in self.files {
+            let text = render(format, report).map_err(|e| Failure::internal(chain(&e)))?;
+            written.push(file.path().display().to_string());
+            file.write(text.as_bytes()).map_err(|e| Failure::usage(chain(&e)))?;
+        }
+        if !self.quiet {
+            eprintln!("reports: {}", written.join(", "));
+        }
+        Ok(())
+    }
+}
+
+fn parse_report(text: &str) -> Result<(Format, PathBuf), Failure> {
+    let bad = |why: String| Failure::usage(format!("--report {text}: {why}; write FORMAT=PATH, e.g. json=out.json"));
+    let (format, path) = text.split_once('=').ok_or_else(|| bad("no `=`".to_owned()))?;
+    if path.is_empty() {
+        return Err(bad("no path".to_owned()));
+    }
+    let format = format.parse::<Format>().map_err(|e| bad(e.to_string()))?;
+    Ok((format, Path::new(path).to_owned()))
+}
+
+fn style(args: &OutputArgs) -> TerminalStyle {
+    let terminal = std::io::stdout().is_terminal();
+    let color = match args.color {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
+    };
+    TerminalStyle { color, width: columns(), verbosity: args.verbose }
+}
+
+/// Columns of the terminal from the environment, else 100.
+fn columns() -> usize {
+    let width = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    width.or_else(|| terminal_size::terminal_size().map(|(w, _)| usize::from(w.0))).unwrap_or(100).clamp(40, 140)
+}
+
+/// An error with its causes, as one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,99 @@
+//! Scenario files named on the command line.
+
+use super::exit::Failure;
+use crate::rules;
+use crate::scenario::ast::Scenario;
+use crate::scenario::{Diagnostic, lint_rules, parse_bytes, render_all};
+use crate::suite::{Choice, builtin};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What reading the files gave.
+pub struct Read {
+    /// Files without problems.
+    pub scenarios: Vec<Arc<Scenario>>,
+    /// All problems, rendered with their source lines.
+    pub problems: Vec<String>,
+    /// Files read.
+    pub files: usize,
+}
+
+/// Reads every named file, and every `.yaml` and `.yml` file below named folders.
+pub fn read(paths: &[PathBuf], color: bool) -> Result<Read, Failure> {
+    let mut read = Read { scenarios: Vec::new(), problems: Vec::new(), files: 0 };
+    for path in expand(paths)? {
+        read.files += 1;
+        let name = path.display().to_string();
+        let bytes = std::fs::read(&path).map_err(|e| Failure::usage(format!("failed to read {name}: {e}")))?;
+        let diagnostics = match parse_bytes(&name, &bytes) {
+            Ok(scenario) => {
+                let problems = lint_rules(&scenario, &|id| rules::find(id).is_some());
+                if problems.is_empty() {
+                    read.scenarios.push(Arc::new(scenario));
+                }
+                problems
+            }
+            Err(problems) => problems,
+        };
+        if !diagnostics.is_empty() {
+            read.problems.push(show(&diagnostics, &bytes, color));
+        }
+    }
+    let mut ids: Vec<&str> = read.scenarios.iter().map(|s| s.id.as_str()).collect();
+    ids.sort_unstable();
+    if let Some(pair) = ids.windows(2).find(|w| w[0] == w[1]) {
+        read.problems.push(format!("error: two files have the scenario id `{}`; ids must be unique\n", pair[0]));
+    }
+    Ok(read)
+}
+
+/// The chosen scenarios: the named files, else the built-in suite.
+pub fn choose(paths: &[PathBuf], slow: bool) -> Result<Choice, Failure> {
+    if paths.is_empty() {
+        let suite = builtin::conformance().map_err(|d| Failure::internal(format!("built-in scenario: {d:?}")))?;
+        return Ok(Choice { scenarios: suite, slow, whole_suite: true });
+    }
+    let read = read(paths, false)?;
+    if !read.problems.is_empty() {
+        return Err(Failure::usage(format!("the scenario files have problems\n\n{}", read.problems.join("\n"))));
+    }
+    // Who names a slow scenario wants it.
+    let slow = slow || paths.iter().any(|p| p.is_file());
+    Ok(Choice { scenarios: read.scenarios, slow, whole_suite: false })
+}
+
+fn show(diagnostics: &[Diagnostic], bytes: &[u8], color: bool) -> String {
+    render_all(diagnostics, &String::from_utf8_lossy(bytes), color)
+}
+
+fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let before = files.len();
+            below(path, &mut files)?;
+            if files.len() == before {
+                return Err(Failure::usage(format!("{}: no .yaml file in this folder", path.display())));
+            }
+        } else {
+            files.push(path.clone());
+        }
+    }
+    Ok(files)
+}
+
+fn below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    let failed = |e: std::io::Error| Failure::usage(format!("failed to read {}: {e}", folder.display()));
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder).map_err(failed)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>().map_err(failed)?;
+    entries.sort();
+    for entry in entries {
+        let yaml = entry.extension().is_some_and(|e| e == "yaml" || e == "yml");
+        if entry.is_dir() {
+            below(&entry, files)?;
+        } else if yaml {
+            files.push(entry);
+        }
+    }
+    Ok(())
+}

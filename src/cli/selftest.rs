@@ -1,0 +1,83 @@
+//! `selftest`: the kill matrix.
+
+use super::args::SelftestArgs;
+use super::exit::{Exit, Failure};
+use super::interrupt;
+use crate::emulator::{self, Mutant};
+use crate::suite::builtin;
+use crate::suite::matrix::{self, Matrix};
+use std::io::{IsTerminal, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use tokio_util::sync::CancellationToken;
+
+/// Runs every mutant and prints the matrix; exit 1 if a rule survives its mutant.
+pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
+    let filter = args.filter.clone();
+    let wanted = move |m: &Mutant| filter.as_deref().is_none_or(|f| m.id.contains(f) || m.victims.iter().any(|v| v.contains(f)));
+    if args.list {
+        for mutant in emulator::mutants().iter().filter(|m| wanted(m)) {
+            println!("{}\n    {}\n    noticed by {}", mutant.id, mutant.what, mutant.victims.join(", "));
+        }
+        return Ok(Exit::Pass);
+    }
+    let suite = builtin::conformance().map_err(|d| Failure::internal(format!("built-in scenario: {d:?}")))?;
+    let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
+    let stop = CancellationToken::new();
+    interrupt::on_signal(&stop);
+    let total = emulator::mutants().iter().filter(|m| wanted(m)).count();
+    let counted = AtomicUsize::new(0);
+    let terminal = std::io::stderr().is_terminal();
+    let done = Arc::new(move |_: &str| {
+        let n = counted.fetch_add(1, Relaxed) + 1;
+        if terminal {
+            let _ = write!(std::io::stderr(), "\r\x1b[2K{n}/{total} mutants");
+        }
+    });
+    let mut matrix = runtime.block_on(matrix::run(suite, args.at_once, &stop, &wanted, done));
+    if terminal {
+        eprint!("\r\x1b[2K");
+    }
+    if args.filter.is_some() {
+        matrix.unproven.clear();
+    }
+    print!("{}", text(&matrix));
+    if let Some(path) = &args.json {
+        let json = serde_json::to_vec_pretty(&matrix).map_err(Failure::internal)?;
+        crate::store::write_atomic(path, &json).map_err(|e| Failure::usage(super::output::chain(&e)))?;
+    }
+    match (stop.is_cancelled(), matrix.passes()) {
+        (true, _) => Ok(Exit::Interrupted),
+        (false, true) => Ok(Exit::Pass),
+        (false, false) => Ok(Exit::Failed),
+    }
+}
+
+fn text(matrix: &Matrix) -> String {
+    let mut out = String::new();
+    for kill in &matrix.kills {
+        let word = if kill.clean() { "killed  " } else { "SURVIVED" };
+        out.push_str(&format!("{word} {}  by {}\n", kill.mutant, kill.killed_by.join(", ")));
+        for rule in &kill.survived {
+            out.push_str(&format!("           not noticed by {rule}\n"));
+        }
+        for other in &kill.others {
+            out.push_str(&format!("           also noticed by {other}\n"));
+        }
+        if let Some(error) = &kill.error {
+            out.push_str(&format!("           could not be examined: {error}\n"));
+        }
+    }
+    for health in &matrix.healthy {
+        out.push_str(&format!("healthy  {}: {} findings\n", health.profile, health.findings.len()));
+        for finding in &health.findings {
+            out.push_str(&format!("           {finding}\n"));
+        }
+    }
+    for rule in &matrix.unproven {
+        out.push_str(&format!("unproven {rule}: no mutant\n"));
+    }
+    let clean = matrix.kills.iter().filter(|k| k.clean()).count();
+    out.push_str(&format!("{clean} of {} mutants killed by exactly the rules they break\n", matrix.kills.len()));
+    out
+}

@@ -1,0 +1,101 @@
+//! Judging a load while it runs: every response by the rules that need no other, a sample of whole exchanges by all.
+
+use crate::flow::{Finished, ScenarioRun};
+use crate::metrics::{FailureClass, Recorder, Sample, sample};
+use crate::model::{App, Exchange, Outcome, Transcript};
+use crate::report::run::{ExpectationFailure, ScenarioResult};
+use crate::rules::tally::Tally;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use tokio::sync::mpsc::Receiver;
+
+/// Exchanges kept from the start of the load for the rules that compare exchanges.
+const SAMPLED: usize = 2000;
+/// Exchanges kept because a finding names them.
+const EVIDENCE: usize = 200;
+/// Failed expectations kept per scenario and app.
+const FAILURES: usize = 20;
+
+/// What a load gave.
+pub struct Gathered {
+    /// Sampled exchanges and those that findings name.
+    pub transcript: Transcript,
+    /// Latencies, failures, tokens.
+    pub recorder: Recorder,
+    /// Verdicts over all judged responses.
+    pub tally: Tally,
+    /// Scenarios, runs folded.
+    pub scenarios: Vec<ScenarioResult>,
+    /// Exchanges that were judged.
+    pub judged: u64,
+}
+
+/// Drains the channel until the engine closes it. Blocks: run it on a thread of its own.
+pub fn gather(mut finished: Receiver<Finished>, mut transcript: Transcript, mut tally: Tally) -> Gathered {
+    let mut recorder = Recorder::new();
+    let mut runs: BTreeMap<(String, String), ScenarioResult> = BTreeMap::new();
+    let (mut judged, mut kept_for_findings) = (0, 0);
+    let apps: Vec<App> = transcript.apps.clone();
+    while let Some(item) = finished.blocking_recv() {
+        match item {
+            Finished::Run(run) => fold(&mut runs, *run),
+            Finished::Exchange(exchange) => {
+                judged += 1;
+                let Some(app) = apps.iter().find(|a| a.label == exchange.app) else { continue };
+                let found = tally.judge(&exchange, app);
+                if let Some(sample) = measured(&exchange, app, found) {
+                    recorder.record(&app.label, &sample);
+                }
+                let evidence = found && kept_for_findings < EVIDENCE;
+                if transcript.exchanges.len() < SAMPLED || evidence {
+                    kept_for_findings += usize::from(evidence);
+                    transcript.exchanges.push(Arc::unwrap_or_clone(exchange));
+                }
+            }
+        }
+    }
+    Gathered { transcript, recorder, tally, scenarios: runs.into_values().collect(), judged }
+}
+
+/// A response that breaks a rule is a failure of its own class and no latency sample.
+fn measured(exchange: &Exchange, app: &App, broke_a_rule: bool) -> Option<Sample> {
+    let mut sample = sample(exchange, app.mode)?;
+    if broke_a_rule && sample.outcome.is_ok() {
+        sample.outcome = Err(FailureClass::Rule);
+    }
+    Some(sample)
+}
+
+fn fold(runs: &mut BTreeMap<(String, String), ScenarioResult>, run: ScenarioRun) {
+    // What the end of the load cut short says nothing about the server.
+    let cut = run.stopped && run.outcome == Outcome::CouldNotRun;
+    let result = ScenarioResult::from(run);
+    let total = runs.entry((result.id.clone(), result.app.clone())).or_insert_with(|| ScenarioResult {
+        outcome: Outcome::NotApplicable,
+        reason: None,
+        failures: Vec::new(),
+        cleanup_failures: Vec::new(),
+        requests: 0,
+        elapsed_ms: 0,
+        ..result.clone()
+    });
+    total.requests += result.requests;
+    total.elapsed_ms += result.elapsed_ms;
+    if !cut && result.outcome > total.outcome {
+        total.outcome = result.outcome;
+        total.reason = result.reason;
+    }
+    keep(&mut total.failures, result.failures);
+    if total.cleanup_failures.len() < FAILURES {
+        total.cleanup_failures.extend(result.cleanup_failures);
+    }
+}
+
+fn keep(kept: &mut Vec<ExpectationFailure>, more: Vec<ExpectationFailure>) {
+    for failure in more {
+        let same = |k: &ExpectationFailure| k.place == failure.place;
+        if kept.len() < FAILURES && !kept.iter().any(same) {
+            kept.push(failure);
+        }
+    }
+}
