@@ -28,3 +28,4 @@ pub mod flow;
 pub mod suite;
 
 // floor 4: what was typed
+pub mod cli;
