@@ -129,7 +129,7 @@ fn frame_lines(frames: &[TimedFrame], marked: &[usize], limit: usize) -> Vec<Str
     let mut next = 0;
     for index in shown {
         if index > next {
-            lines.push(format!("  ... {} more ...", units::count((index - next) as u64, "event")));
+            lines.push(format!("  ... {} ...", units::count((index - next) as u64, "more event")));
         }
         if let Some(frame) = frames.get(index) {
             lines.push(frame_line(index + 1, frame, marked.contains(&(index + 1))));

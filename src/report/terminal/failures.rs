@@ -63,7 +63,7 @@ fn write_rule(page: &mut Page, report: &RunReport, rule: &RuleResult, shown: &mu
         write_finding(page, report, finding, shown);
     }
     if let Some(more) = rule.findings.len().checked_sub(limit).filter(|n| *n > 0) {
-        page.text(6, 6, Paint::Dim, &format!("{} more in the reports", units::count(more as u64, "violation")));
+        page.text(6, 6, Paint::Dim, &format!("{} in the reports", units::count(more as u64, "more violation")));
     }
     page.blank();
 }
@@ -116,7 +116,7 @@ fn write_wire(page: &mut Page, wire: &[String]) {
             continue;
         }
         if skipped > 0 {
-            page.text(8, 8, Paint::Dim, &format!("... {} more ...", units::count(skipped, "line")));
+            page.text(8, 8, Paint::Dim, &format!("... {} ...", units::count(skipped, "more line")));
             skipped = 0;
         }
         let rows = if page.verbosity > 0 || told { 8 } else { 2 };
