@@ -1,28 +1,20 @@
 //! Exchange -> sample -> histograms -> summary.
+//!
+//! Goes in: recorded exchanges of generation requests. Comes out: latency rows, failure counts, token and event
+//! counts. Latencies are integer microseconds in HDR histograms (3 significant digits, 1 us to 1 h, saturating).
+//! Not done here: judging rules, service level objectives, rates per window (they need the run's clock).
 
-use serde::{Deserialize, Serialize};
+pub mod event;
+pub mod failure;
+pub mod metric;
+pub mod recorder;
+pub mod row;
+pub mod sample;
+pub mod stats;
 
-/// One line of a latency table; times in microseconds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct LatencyRow {
-    /// Metric name as in docs/metrics.md: `ttfb ttfe ttft e2e` ...
-    pub metric: String,
-    /// App label, or a scenario, step or stage name in load reports.
-    pub group: String,
-    /// `all`, `first` or `later`.
-    pub turn: String,
-    /// Samples.
-    pub n: u64,
-    /// Median.
-    pub p50_us: u64,
-    /// 90th percentile.
-    pub p90_us: u64,
-    /// 95th percentile.
-    pub p95_us: u64,
-    /// 99th percentile.
-    pub p99_us: u64,
-    /// 99.9th percentile, only when n >= 10,000.
-    pub p999_us: Option<u64>,
-    /// Largest sample.
-    pub max_us: u64,
-}
+pub use failure::FailureClass;
+pub use metric::Metric;
+pub use recorder::{Recorder, Totals, TurnFilter};
+pub use row::LatencyRow;
+pub use sample::{Sample, Turn, sample, sample_from_frames};
+pub use stats::{ci95, ci95_ranks};

@@ -69,7 +69,7 @@ impl std::fmt::Display for AppMode {
 }
 
 /// A control of `user_input_form` in `GET /parameters`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum ControlKind {
     /// `text-input`
@@ -98,7 +98,7 @@ impl ControlKind {
 }
 
 /// One declared input variable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct InputField {
     /// The key to use in `inputs`.
     pub variable: String,
@@ -113,7 +113,7 @@ pub struct InputField {
 }
 
 /// One application of the target.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct App {
     /// Name in reports: the mode, or what the user called it on the command line. Unique in a run.
     pub label: String,

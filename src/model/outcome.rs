@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How binding a rule is, after the wording of its source (RFC 2119).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// Optional behaviour.
@@ -26,7 +26,7 @@ impl Level {
 }
 
 /// Outcome of a rule. Ordered by severity: collapsing takes the maximum.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The feature is not offered by this app or version; the reason is given.
@@ -61,7 +61,7 @@ impl Outcome {
 }
 
 /// One violation of one rule, with where to look.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Finding {
     /// Rule id, e.g. `chat.conversation-id.stable`.
     pub rule: String,

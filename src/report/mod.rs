@@ -1,3 +1,23 @@
 //! One report of a run; each format is a pure rendering of it.
+//!
+//! Goes in: a [`run::RunReport`], which holds text of the examined server as it came. Comes out: text. Every
+//! rendering passes such text through its own function of [`escape`].
 
+pub mod escape;
+pub mod evidence;
+pub mod format;
+pub mod html;
+pub mod json;
+pub mod junit;
+pub mod markdown;
 pub mod run;
+pub mod terminal;
+pub mod units;
+pub mod verdict;
+mod view;
+
+pub use evidence::{evidence, evidence_at};
+pub use format::{Format, RenderError, render};
+pub use json::json_schema;
+pub use terminal::TerminalStyle;
+pub use verdict::{summary, verdict};

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub const REPORT_SCHEMA: &str = "difyprobe.report/1";
 
 /// Everything a run says.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RunReport {
     /// Always [`REPORT_SCHEMA`].
     pub schema: String,
@@ -42,7 +42,7 @@ pub struct RunReport {
 }
 
 /// What was examined.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Target {
     /// Base URL.
     pub base_url: String,
@@ -57,7 +57,7 @@ pub struct Target {
 }
 
 /// Verdict of a run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verdict {
     /// Every rule that applies holds (known deviations and warnings aside).
@@ -73,7 +73,7 @@ pub enum Verdict {
 }
 
 /// Counts of a run.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Summary {
     /// One line for people.
     pub line: String,
@@ -86,7 +86,7 @@ pub struct Summary {
 }
 
 /// Result of one rule.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct RuleResult {
     /// Rule id.
     pub id: String,
@@ -114,7 +114,7 @@ pub struct RuleResult {
 }
 
 /// Result of one scenario on one app.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ScenarioResult {
     /// Scenario id.
     pub id: String,
@@ -140,7 +140,7 @@ pub struct ScenarioResult {
 }
 
 /// One expectation of a scenario file that did not hold.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct ExpectationFailure {
     /// `file:line:column` of the expectation.
     pub place: String,
@@ -153,7 +153,7 @@ pub struct ExpectationFailure {
 }
 
 /// Wire evidence of one exchange, ready to show; secrets already redacted.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Evidence {
     /// Exchange id.
     pub exchange: u64,
@@ -163,4 +163,7 @@ pub struct Evidence {
     pub wire: Vec<String>,
     /// Shell command that repeats the request with `$DIFY_API_KEY` unexpanded.
     pub curl: String,
+    /// Command that runs the scenario again; empty where no scenario sent the request.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub repeat: String,
 }

@@ -2,5 +2,6 @@
 
 mod engine;
 mod flow;
+mod report;
 mod scenario;
 mod sse;

@@ -1,0 +1,66 @@
+//! The file formats, by name.
+
+use super::run::RunReport;
+use super::{html, json, junit, markdown};
+
+/// A format of `--report FORMAT=PATH`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// Everything, for machines.
+    Json,
+    /// One test case per rule, for CI servers.
+    Junit,
+    /// One self-contained page.
+    Html,
+    /// A summary that fits a CI step summary.
+    Markdown,
+}
+
+impl Format {
+    /// All formats.
+    pub const ALL: [Format; 4] = [Format::Json, Format::Junit, Format::Html, Format::Markdown];
+
+    /// The name on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Format::Json => "json",
+            Format::Junit => "junit",
+            Format::Html => "html",
+            Format::Markdown => "markdown",
+        }
+    }
+}
+
+/// A name that is no format.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error("unknown report format `{0}`: json, junit, html or markdown")]
+pub struct UnknownFormat(pub String);
+
+impl std::str::FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(text: &str) -> Result<Format, UnknownFormat> {
+        Format::ALL.into_iter().find(|f| f.as_str() == text).ok_or_else(|| UnknownFormat(text.to_owned()))
+    }
+}
+
+/// A report could not be written as text; a fault of ours, not of the report's content.
+#[derive(Debug, thiserror::Error)]
+pub enum RenderError {
+    /// JSON.
+    #[error("write the report as JSON")]
+    Json(#[from] serde_json::Error),
+    /// JUnit XML.
+    #[error("write the report as JUnit XML")]
+    Junit(#[from] quick_junit::SerializeError),
+}
+
+/// Renders a report.
+pub fn render(format: Format, report: &RunReport) -> Result<String, RenderError> {
+    Ok(match format {
+        Format::Json => json::render(report)?,
+        Format::Junit => junit::render(report)?,
+        Format::Html => html::render(report),
+        Format::Markdown => markdown::render(report),
+    })
+}

@@ -1,0 +1,281 @@
+//! One self-contained page: no network, no foreign content, verdict first, failures unfold to their evidence.
+
+use super::escape::{clip, html as esc};
+use super::run::{Evidence, RuleResult, RunReport, ScenarioResult, Verdict};
+use super::{units, verdict, view};
+use crate::metrics::LatencyRow;
+use crate::model::{Finding, Outcome};
+
+const STYLE: &str = include_str!("html/style.css");
+const SCRIPT: &str = include_str!("html/script.js");
+
+/// SHA-256 of the inline style and script, base64: the page's policy admits these two and nothing else.
+const STYLE_SHA256: &str = "+SotSAky+Il53emmx1WtXHlsYYej3SlGuFDNmELvoKw=";
+const SCRIPT_SHA256: &str = "Lq2+lSvtBn8wtmnGbztUEmMWAr8fdDcLQtw7QvCdCho=";
+
+/// Findings with evidence per rule.
+const FINDINGS: usize = 20;
+
+/// Renders the report.
+pub fn render(report: &RunReport) -> String {
+    let mut out = String::with_capacity(64 * 1024);
+    head(&mut out, report);
+    out.push_str("<main>\n");
+    out.push_str(
+        "<div class=\"search\"><input id=\"search\" type=\"search\" placeholder=\"rule id or text\" \
+         aria-label=\"Search rules and findings\"><output id=\"found\" aria-live=\"polite\"></output>\
+         <span class=\"quiet\">/ to search, Esc to clear</span></div>\n",
+    );
+    failures(&mut out, report);
+    scenarios(&mut out, report);
+    told(&mut out, report, Outcome::KnownDeviation, "Known deviations");
+    told(&mut out, report, Outcome::Warn, "Warnings");
+    told(&mut out, report, Outcome::CouldNotRun, "Could not be run");
+    areas(&mut out, report);
+    latency(&mut out, report);
+    if !report.notes.is_empty() {
+        out.push_str("<h2>Notes</h2>\n<ul>\n");
+        report.notes.iter().for_each(|note| out.push_str(&format!("<li>{}</li>\n", esc(note))));
+        out.push_str("</ul>\n");
+    }
+    out.push_str(&format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"));
+    out
+}
+
+fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "pass",
+        Verdict::Fail => "fail",
+        Verdict::Incomplete => "incomplete",
+        Verdict::Error => "error",
+        Verdict::Interrupted => "interrupted",
+    }
+}
+
+fn head(out: &mut String, report: &RunReport) {
+    let word = verdict::word(report.verdict);
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{STYLE_SHA256}'; script-src 'sha256-{SCRIPT_SHA256}'; \
+         base-uri 'none'; form-action 'none'"
+    );
+    out.push_str(&format!(
+        "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"referrer\" content=\"no-referrer\">\n\
+         <title>{word}: difyprobe {} {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n",
+        esc(&report.command),
+        esc(&clip(&report.target.base_url, 200)),
+    ));
+    out.push_str(&format!(
+        "<header class=\"{}\">\n<h1>difyprobe {} {}</h1>\n<p class=\"verdict\">{word}</p>\n<p>{}</p>\n<dl>\n",
+        class(report.verdict),
+        esc(&report.tool_version),
+        esc(&report.command),
+        esc(&report.summary.line),
+    ));
+    for (label, text) in view::facts(report) {
+        pair(out, label, "", &text);
+    }
+    pair(out, "started", "", &view::started(report));
+    out.push_str("</dl>\n</header>\n");
+}
+
+fn pair(out: &mut String, label: &str, class: &str, text: &str) {
+    if !text.is_empty() {
+        let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
+        out.push_str(&format!("<dt>{label}</dt><dd{class}>{}</dd>\n", esc(text)));
+    }
+}
+
+fn badge(outcome: Outcome) -> String {
+    format!("<span class=\"badge o-{}\">{}</span>", outcome.as_str(), view::word(outcome))
+}
+
+fn section(out: &mut String, title: &str, count: usize, body: impl FnOnce(&mut String)) {
+    if count > 0 {
+        out.push_str(&format!("<section data-group>\n<h2>{title} ({count})</h2>\n"));
+        body(out);
+        out.push_str("</section>\n");
+    }
+}
+
+fn failures(out: &mut String, report: &RunReport) {
+    let failed = view::with(report, &[Outcome::Fail, Outcome::Error]);
+    section(out, "Failures", failed.len(), |out| {
+        for (i, rule) in failed.iter().enumerate() {
+            // The first is open: a reader sees at once what a failure holds.
+            details(out, report, rule, i == 0);
+        }
+    });
+}
+
+fn told(out: &mut String, report: &RunReport, outcome: Outcome, title: &str) {
+    let rules = view::with(report, &[outcome]);
+    section(out, title, rules.len(), |out| rules.iter().for_each(|rule| details(out, report, rule, false)));
+}
+
+/// A rule that unfolds to its sentence, source and findings.
+fn details(out: &mut String, report: &RunReport, rule: &RuleResult, open: bool) {
+    let open = if open { " open" } else { "" };
+    out.push_str(&format!(
+        "<details data-item{open}><summary>{}<span class=\"id\">{}</span><span class=\"level\">{}</span>{}</summary>\n\
+         <div class=\"body\">\n<p>{}</p>\n<dl>\n",
+        badge(rule.outcome),
+        esc(&rule.id),
+        rule.level.as_str().to_uppercase(),
+        esc(&rule.title),
+        esc(&rule.statement),
+    ));
+    pair(out, "source", "", &rule.source);
+    pair(out, "reason", "", rule.reason.as_deref().unwrap_or(""));
+    pair(out, "judged", "", &units::count(rule.judged, "time"));
+    let apps: Vec<_> = rule.apps.iter().map(|(app, outcome)| format!("{app}: {}", view::word(*outcome))).collect();
+    pair(out, "apps", "", &apps.join(", "));
+    out.push_str("</dl>\n");
+    rule.findings.iter().take(FINDINGS).for_each(|f| finding(out, report, f));
+    if rule.findings.len() > FINDINGS {
+        out.push_str(&format!("<p class=\"quiet\">{} more in the JSON report</p>\n", rule.findings.len() - FINDINGS));
+    }
+    out.push_str("</div></details>\n");
+}
+
+fn finding(out: &mut String, report: &RunReport, finding: &Finding) {
+    let clipped = |text: &str| clip(text, 4_000);
+    out.push_str(&format!("<div class=\"finding\">\n<p>{}</p>\n<dl>\n", esc(&clipped(&finding.message))));
+    pair(out, "app", "", &finding.app);
+    pair(out, "expected", "expected", &clipped(&finding.expected));
+    pair(out, "actual", "actual", &clipped(&finding.actual));
+    pair(out, "known", "", finding.known.as_deref().unwrap_or(""));
+    out.push_str("</dl>\n");
+    if let Some(evidence) = view::evidence_of(report, finding) {
+        show(out, evidence);
+    }
+    out.push_str("</div>\n");
+}
+
+fn show(out: &mut String, evidence: &Evidence) {
+    out.push_str("<dl>\n");
+    pair(out, "where", "", &evidence.place);
+    pair(out, "repeat", "", &evidence.repeat);
+    out.push_str("</dl>\n<pre tabindex=\"0\" aria-label=\"wire\">");
+    for line in &evidence.wire {
+        let text = esc(line);
+        if line.starts_with('*') || line.starts_with('!') {
+            out.push_str(&format!("<mark>{text}</mark>\n"));
+        } else {
+            out.push_str(&text);
+            out.push('\n');
+        }
+    }
+    out.push_str(&format!("</pre>\n<pre tabindex=\"0\" aria-label=\"command\">{}</pre>\n", esc(&evidence.curl)));
+}
+
+fn scenarios(out: &mut String, report: &RunReport) {
+    let bad = |o: Outcome| matches!(o, Outcome::Fail | Outcome::Error | Outcome::CouldNotRun);
+    let failed: Vec<_> = report.scenarios.iter().filter(|s| bad(s.outcome) || !s.cleanup_failures.is_empty()).collect();
+    section(out, "Scenarios not in order", failed.len(), |out| failed.iter().for_each(|s| scenario(out, report, s)));
+}
+
+fn scenario(out: &mut String, report: &RunReport, scenario: &ScenarioResult) {
+    out.push_str(&format!(
+        "<details data-item><summary>{}<span class=\"id\">{}</span> on {}</summary>\n<div class=\"body\">\n<p>{}</p>\n<dl>\n",
+        badge(scenario.outcome),
+        esc(&scenario.id),
+        esc(&scenario.app),
+        esc(&scenario.title),
+    ));
+    pair(out, "file", "", &scenario.file);
+    pair(out, "reason", "", scenario.reason.as_deref().unwrap_or(""));
+    scenario.cleanup_failures.iter().for_each(|text| pair(out, "clean-up", "", text));
+    out.push_str("</dl>\n");
+    for failure in scenario.failures.iter().take(FINDINGS) {
+        out.push_str(&format!("<div class=\"finding\">\n<p>{}</p>\n<dl>\n", esc(&clip(&failure.message, 4_000))));
+        pair(out, "step", "", &failure.step);
+        pair(out, "at", "", &failure.place);
+        out.push_str("</dl>\n");
+        if let Some(evidence) = failure.exchange.and_then(|id| view::evidence(report, id)) {
+            show(out, evidence);
+        }
+        out.push_str("</div>\n");
+    }
+    out.push_str("</div></details>\n");
+}
+
+fn areas(out: &mut String, report: &RunReport) {
+    let areas = view::areas(report);
+    if areas.is_empty() {
+        return;
+    }
+    out.push_str("<h2>Rules by area</h2>\n");
+    for (area, rules) in areas {
+        out.push_str(&format!("<details data-group><summary>{}<span class=\"counts\">", esc(area)));
+        for (outcome, n, word) in view::counts(&rules) {
+            out.push_str(&format!("<span class=\"o-{}\">{n} {word}</span>", outcome.as_str()));
+        }
+        out.push_str("</span></summary>\n");
+        for rule in rules {
+            // Rules shown above with all their evidence are only named here.
+            let plain = matches!(rule.outcome, Outcome::Pass | Outcome::NotApplicable);
+            if plain {
+                details(out, report, rule, false);
+            } else {
+                out.push_str(&format!(
+                    "<details data-item><summary>{}<span class=\"id\">{}</span></summary><div class=\"body\">\
+                     <p>{}</p><p class=\"quiet\">shown above</p></div></details>\n",
+                    badge(rule.outcome),
+                    esc(&rule.id),
+                    esc(&rule.statement),
+                ));
+            }
+        }
+        out.push_str("</details>\n");
+    }
+}
+
+fn latency(out: &mut String, report: &RunReport) {
+    if report.latency.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<h2>Latency in ms</h2>\n<p class=\"quiet\">Requests that succeeded; hover a percentile for its 95 % interval.</p>\n\
+         <div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr><th>metric</th><th>app</th><th>turn</th><th>n</th>\
+         <th>p50</th><th>p90</th><th>p95</th><th>p99</th><th>p99.9</th><th>max</th></tr></thead>\n<tbody>\n",
+    );
+    report.latency.iter().for_each(|row| latency_row(out, row));
+    out.push_str("</tbody></table></div>\n");
+}
+
+fn latency_row(out: &mut String, row: &LatencyRow) {
+    let time = |us: u64, interval: Option<[u64; 2]>| {
+        let title = interval.map(|[low, high]| format!(" title=\"95 %: {} to {}\"", units::ms(low), units::ms(high)));
+        format!("<td{}>{}</td>", title.unwrap_or_default(), units::ms(us))
+    };
+    out.push_str(&format!(
+        "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td>{}{}{}{}<td>{}</td><td>{}</td></tr>\n",
+        esc(&row.metric),
+        esc(&row.group),
+        esc(&row.turn),
+        row.n,
+        time(row.p50_us, row.p50_ci_us),
+        time(row.p90_us, row.p90_ci_us),
+        time(row.p95_us, row.p95_ci_us),
+        time(row.p99_us, row.p99_ci_us),
+        row.p999_us.map(units::ms).unwrap_or_default(),
+        units::ms(row.max_us),
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::Engine as _;
+
+    #[test]
+    fn policy_admits_exactly_the_style_and_script_of_the_page() {
+        for (text, hash) in [(STYLE, STYLE_SHA256), (SCRIPT, SCRIPT_SHA256)] {
+            let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, text.as_bytes());
+            assert_eq!(base64::engine::general_purpose::STANDARD.encode(digest), hash, "update the constant");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Everything about rules but the failures: known deviations, warnings, areas, reasons.
+
+use super::page::{self, Page, Paint};
+use crate::model::Outcome;
+use crate::report::escape;
+use crate::report::run::RunReport;
+use crate::report::{units, view};
+
+fn paint(outcome: Outcome) -> Paint {
+    match outcome {
+        Outcome::Pass => Paint::Good,
+        Outcome::Fail | Outcome::Error => Paint::Bad,
+        Outcome::Warn | Outcome::CouldNotRun => Paint::Warn,
+        Outcome::KnownDeviation => Paint::Known,
+        Outcome::NotApplicable => Paint::Dim,
+    }
+}
+
+/// Known deviations and warnings, with what they are about.
+pub fn write_known(page: &mut Page, report: &RunReport) {
+    for (outcome, title) in [(Outcome::KnownDeviation, "Known deviations"), (Outcome::Warn, "Warnings")] {
+        let rules = view::with(report, &[outcome]);
+        if rules.is_empty() {
+            continue;
+        }
+        page.heading(&format!("{title} ({})", rules.len()));
+        for rule in rules {
+            page.text(2, 4, paint(outcome), &escape::terminal(&rule.id));
+            for message in view::messages(rule).iter().take(3) {
+                page.text(6, 6, Paint::Plain, &escape::terminal(&escape::clip(message, 500)));
+            }
+        }
+    }
+}
+
+/// Rules of one outcome, grouped by the reason. Those that do not apply are only counted unless verbose.
+pub fn write_reasons(page: &mut Page, report: &RunReport, outcome: Outcome) {
+    let rules = view::with(report, &[outcome]);
+    if rules.is_empty() {
+        return;
+    }
+    let title = if outcome == Outcome::CouldNotRun { "Could not be run" } else { "Not applicable" };
+    page.heading(&format!("{title} ({})", rules.len()));
+    let names = outcome == Outcome::CouldNotRun || page.verbosity > 0;
+    for (reason, rules) in view::by_reason(&rules) {
+        let count = units::count(rules.len() as u64, "rule");
+        let text = format!("{count}: {}", escape::clip(reason, 500));
+        page.text(2, 4, paint(outcome), &escape::terminal(&text));
+        if names {
+            let ids: Vec<_> = rules.iter().map(|r| escape::terminal(&r.id)).collect();
+            page.text(6, 6, Paint::Plain, &ids.join(" "));
+        }
+    }
+}
+
+/// One line per area; verbose, each rule below it.
+pub fn write_areas(page: &mut Page, report: &RunReport) {
+    let areas = view::areas(report);
+    if areas.is_empty() {
+        return;
+    }
+    page.heading("Rules by area");
+    let column = areas.iter().map(|(area, _)| page::width(&escape::terminal(area))).max().unwrap_or(0).min(24);
+    for (area, rules) in areas {
+        let area = page::cut_to(&escape::terminal(area), column);
+        let gap = " ".repeat(column.saturating_sub(page::width(&area)));
+        let start = format!("  {area}{gap}");
+        let mut used = page::width(&start);
+        let mut line = vec![(Paint::Plain, start)];
+        for (outcome, n, word) in view::counts(&rules) {
+            let piece = format!("  {n} {word}");
+            if used + piece.len() > page.width {
+                write_line(page, &line);
+                line = vec![(Paint::Plain, " ".repeat(column + 2))];
+                used = column + 2;
+            }
+            used += piece.len();
+            line.push((paint(outcome), piece));
+        }
+        write_line(page, &line);
+        if page.verbosity > 0 {
+            for rule in rules {
+                let text = format!("{:<16}{} ({})", view::word(rule.outcome), rule.id, rule.judged);
+                page.text(4, 20, paint(rule.outcome), &escape::terminal(&text));
+            }
+        }
+    }
+}
+
+fn write_line(page: &mut Page, line: &[(Paint, String)]) {
+    let pieces: Vec<_> = line.iter().map(|(paint, text)| (*paint, text.as_str())).collect();
+    page.pieces(&pieces);
+}

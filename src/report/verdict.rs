@@ -1,0 +1,174 @@
+//! What a run means as a whole: verdict, exit code, counts.
+
+use super::run::{RuleResult, ScenarioResult, Summary, Verdict};
+use super::units;
+use crate::model::Outcome;
+use std::collections::BTreeMap;
+
+/// Exit code of a verdict.
+pub fn exit_code(verdict: Verdict) -> u8 {
+    match verdict {
+        Verdict::Pass => 0,
+        Verdict::Fail => 1,
+        Verdict::Incomplete => 3,
+        Verdict::Error => 70,
+        Verdict::Interrupted => 130,
+    }
+}
+
+/// Verdict and process exit code of a run.
+///
+/// What weighs more comes first: interrupted, a fault of our own, a failure (under `strict` a known deviation is one),
+/// incomplete. A run that judged nothing is incomplete: nothing ran is never green.
+pub fn verdict(rules: &[RuleResult], scenarios: &[ScenarioResult], strict: bool, interrupted: bool) -> (Verdict, u8) {
+    let outcomes = || rules.iter().map(|r| r.outcome).chain(scenarios.iter().map(|s| s.outcome));
+    let any = |wanted: Outcome| outcomes().any(|o| o == wanted);
+    let ran = scenarios.iter().any(|s| s.requests > 0 && matches!(s.outcome, Outcome::Pass | Outcome::Fail));
+    let verdict = if interrupted {
+        Verdict::Interrupted
+    } else if any(Outcome::Error) {
+        Verdict::Error
+    } else if any(Outcome::Fail) || (strict && any(Outcome::KnownDeviation)) {
+        Verdict::Fail
+    } else if any(Outcome::CouldNotRun) || !(ran || rules.iter().any(|r| r.judged > 0)) {
+        Verdict::Incomplete
+    } else {
+        Verdict::Pass
+    };
+    (verdict, exit_code(verdict))
+}
+
+/// The word that reports print for a verdict.
+pub fn word(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Pass => "PASS",
+        Verdict::Fail => "FAIL",
+        Verdict::Incomplete => "INCOMPLETE",
+        Verdict::Error => "ERROR",
+        Verdict::Interrupted => "INTERRUPTED",
+    }
+}
+
+/// Counts and the line that closes a report. `requests` is the number sent over the whole run, `elapsed_ms` how long it
+/// took.
+pub fn summary(
+    verdict: Verdict,
+    rules: &[RuleResult],
+    scenarios: &[ScenarioResult],
+    requests: u64,
+    elapsed_ms: u64,
+) -> Summary {
+    let mut outcomes: BTreeMap<String, u64> = BTreeMap::new();
+    for rule in rules {
+        *outcomes.entry(rule.outcome.as_str().to_owned()).or_default() += 1;
+    }
+    let of = |outcome: Outcome| outcomes.get(outcome.as_str()).copied().unwrap_or(0);
+    let mut parts = vec![units::count(rules.len() as u64, "rule")];
+    let counted = [
+        (of(Outcome::Pass), "passed"),
+        (of(Outcome::Fail), "failed"),
+        (of(Outcome::Error), "in error"),
+        (of(Outcome::KnownDeviation), "known deviations"),
+        (of(Outcome::Warn), "warned"),
+        (of(Outcome::CouldNotRun), "could not run"),
+        (of(Outcome::NotApplicable), "not applicable"),
+    ];
+    parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| match (*n, *what) {
+        (1, "known deviations") => "1 known deviation".to_owned(),
+        (n, what) => format!("{n} {what}"),
+    }));
+    let broken = scenarios.iter().filter(|s| s.outcome == Outcome::Fail).count() as u64;
+    if broken > 0 {
+        parts.push(format!("{} failed", units::count(broken, "scenario")));
+    }
+    parts.push(format!(
+        "{} in {}",
+        units::count(requests, "request"),
+        units::duration(elapsed_ms.saturating_mul(1000))
+    ));
+    Summary {
+        line: format!("{}: {}", word(verdict), parts.join(", ")),
+        outcomes,
+        requests,
+        judged: rules.iter().map(|r| r.judged).sum(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Level;
+
+    fn rule(outcome: Outcome, judged: u64) -> RuleResult {
+        RuleResult {
+            id: "a.b".into(),
+            area: "a".into(),
+            level: Level::Must,
+            title: String::new(),
+            statement: String::new(),
+            source: String::new(),
+            outcome,
+            reason: None,
+            judged,
+            apps: BTreeMap::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    fn scenario(outcome: Outcome, requests: u64) -> ScenarioResult {
+        ScenarioResult {
+            id: "s".into(),
+            title: String::new(),
+            file: String::new(),
+            app: "chat".into(),
+            outcome,
+            reason: None,
+            failures: Vec::new(),
+            cleanup_failures: Vec::new(),
+            requests,
+            elapsed_ms: 0,
+        }
+    }
+
+    #[test]
+    fn verdicts_and_exit_codes_by_table() {
+        use Outcome::{CouldNotRun, Error, Fail, KnownDeviation, NotApplicable, Pass, Warn};
+        type Case<'c> = (&'c [(Outcome, u64)], &'c [(Outcome, u64)], bool, bool, Verdict, u8);
+        let cases: &[Case] = &[
+            (&[(Pass, 1)], &[], false, false, Verdict::Pass, 0),
+            (&[(Pass, 1), (Warn, 1), (NotApplicable, 0), (KnownDeviation, 1)], &[], false, false, Verdict::Pass, 0),
+            (&[(Pass, 1), (KnownDeviation, 1)], &[], true, false, Verdict::Fail, 1),
+            (&[(Pass, 1), (Warn, 1)], &[], true, false, Verdict::Pass, 0),
+            (&[(Pass, 1), (Fail, 1)], &[], false, false, Verdict::Fail, 1),
+            (&[(Pass, 1)], &[(Fail, 1)], false, false, Verdict::Fail, 1),
+            (&[(Pass, 1)], &[(CouldNotRun, 0)], false, false, Verdict::Incomplete, 3),
+            (&[(Pass, 1), (CouldNotRun, 0)], &[], false, false, Verdict::Incomplete, 3),
+            (&[(Fail, 1), (CouldNotRun, 0)], &[], false, false, Verdict::Fail, 1),
+            (&[(Error, 1), (Fail, 1), (CouldNotRun, 0)], &[], false, false, Verdict::Error, 70),
+            (&[(Pass, 1)], &[(Error, 1)], false, false, Verdict::Error, 70),
+            (&[(Error, 1), (Fail, 1)], &[], true, true, Verdict::Interrupted, 130),
+            (&[], &[], false, true, Verdict::Interrupted, 130),
+            (&[], &[], false, false, Verdict::Incomplete, 3),
+            (&[(NotApplicable, 0)], &[], false, false, Verdict::Incomplete, 3),
+            (&[], &[(Pass, 3)], false, false, Verdict::Pass, 0),
+            (&[], &[(Pass, 0)], false, false, Verdict::Incomplete, 3),
+            (&[], &[(NotApplicable, 0)], false, false, Verdict::Incomplete, 3),
+        ];
+        for (i, (rules, scenarios, strict, interrupted, wanted, code)) in cases.iter().enumerate() {
+            let rules: Vec<_> = rules.iter().map(|(o, n)| rule(*o, *n)).collect();
+            let scenarios: Vec<_> = scenarios.iter().map(|(o, n)| scenario(*o, *n)).collect();
+            assert_eq!(verdict(&rules, &scenarios, *strict, *interrupted), (*wanted, *code), "case {i}");
+        }
+    }
+
+    #[test]
+    fn summary_names_the_verdict_the_counts_and_the_cost() {
+        let rules = [rule(Outcome::Pass, 4), rule(Outcome::Fail, 2), rule(Outcome::KnownDeviation, 1)];
+        let seen = summary(Verdict::Fail, &rules, &[scenario(Outcome::Fail, 1)], 12, 3_450);
+        assert_eq!(
+            seen.line,
+            "FAIL: 3 rules, 1 passed, 1 failed, 1 known deviation, 1 scenario failed, 12 requests in 3.5 s"
+        );
+        assert_eq!((seen.judged, seen.requests, seen.outcomes.get("fail")), (7, 12, Some(&1)));
+    }
+}
