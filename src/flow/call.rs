@@ -179,7 +179,7 @@ fn spelled_out(raw: &Raw, names: Names<'_>) -> Result<Line, BuildError> {
 }
 
 fn headers(step: &Step, caller: &Caller<'_>, has_body: bool) -> Result<Vec<(String, String)>, BuildError> {
-    let mut headers = standard_headers(&step.auth, caller.app, caller.seed, has_body);
+    let mut headers = standard_headers(&rendered(&step.auth, caller.names)?, caller.app, caller.seed, has_body);
     for (name, value) in &step.headers {
         let value = value.as_ref().map(|text| caller.names.text(text)).transpose()?;
         let known = headers.iter().position(|(n, _)| n.eq_ignore_ascii_case(name));
@@ -191,6 +191,14 @@ fn headers(step: &Step, caller: &Caller<'_>, has_body: bool) -> Result<Vec<(Stri
         }
     }
     Ok(headers)
+}
+
+/// Credentials with their templates rendered; `{key}` is put in later, as templates never see a key.
+fn rendered(auth: &Auth, names: Names<'_>) -> Result<Auth, BuildError> {
+    Ok(match auth {
+        Auth::Header(text) => Auth::Header(names.text(text)?),
+        other => other.clone(),
+    })
 }
 
 fn standard_headers(auth: &Auth, app: &AppTarget, seed: u64, has_body: bool) -> Vec<(String, String)> {

@@ -108,6 +108,7 @@ fn credentials_are_as_the_step_says() {
     assert_eq!(header(&with(Auth::Key), "authorization"), Some("Bearer app-secret"));
     assert_eq!(header(&with(Auth::None), "authorization"), None);
     assert_eq!(header(&with(Auth::Header("Basic {key}".into())), "authorization"), Some("Basic app-secret"));
+    assert_eq!(header(&with(Auth::Header("${{ user }} x".into())), "authorization"), Some("u 1 x"));
     let unknown = with(Auth::Unknown);
     let value = header(&unknown, "authorization").unwrap();
     assert!(value.starts_with("Bearer app-") && value.len() == "Bearer app-".len() + 24, "{value}");

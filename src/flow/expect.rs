@@ -1,26 +1,37 @@
 //! What a scenario expects of a step's exchange.
 
-use super::document::{content, event, name};
+use super::document::name;
 use super::{path, value};
-use crate::model::Exchange;
+use crate::metrics::{Metric, sample};
+use crate::model::{AppMode, Exchange};
 use crate::scenario::ast::{Check, Test};
 use crate::scenario::events;
-use crate::sse::{self, TimedFrame};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-/// Whether an exchange is as expected; `document` is its response document, `scope` the names that templates see.
+/// What a check looks at.
+pub struct Subject<'a> {
+    /// The exchange.
+    pub exchange: &'a Exchange,
+    /// Its response document.
+    pub document: &'a Value,
+    /// Mode of the app, where known.
+    pub mode: Option<AppMode>,
+}
+
+/// Whether an exchange is as expected; `scope` holds the names that templates see.
 ///
 /// # Errors
 /// One sentence with what was expected and what came.
-pub fn evaluate(check: &Check, exchange: &Exchange, document: &Value, scope: &Value) -> Result<(), String> {
+pub fn evaluate(check: &Check, subject: &Subject<'_>, scope: &Value) -> Result<(), String> {
+    let Subject { exchange, document, mode } = *subject;
     match check {
         Check::Status(wanted) => status(wanted, exchange),
         Check::Header { name, test } => header(name, test, exchange, scope),
         Check::Json { at, test } => json_at(at, test, document, scope),
         Check::Answer(test) => value::hold(test, document.get("answer"), scope).map_err(|e| format!("the answer: {e}")),
         Check::Events(pattern) => in_order(pattern, document),
-        Check::Timing { of, max } => timing(of, *max, exchange),
+        Check::Timing { of, max } => timing(of, *max, exchange, mode),
     }
 }
 
@@ -86,8 +97,8 @@ fn runs(names: &[&str]) -> String {
     runs.iter().map(show).collect::<Vec<_>>().join(" ")
 }
 
-fn timing(of: &str, max: Duration, exchange: &Exchange) -> Result<(), String> {
-    let Some(took) = timing_of(of, exchange)? else {
+fn timing(of: &str, max: Duration, exchange: &Exchange, mode: Option<AppMode>) -> Result<(), String> {
+    let Some(took) = timing_of(of, exchange, mode)? else {
         return Err(format!("expected {of} of at most {max:?}, but there is none in this exchange"));
     };
     match took <= max {
@@ -96,34 +107,43 @@ fn timing(of: &str, max: Duration, exchange: &Exchange) -> Result<(), String> {
     }
 }
 
-/// One duration of an exchange: `connect tls ttfb ttfe ttft last_content e2e`; `None` where it has none.
+/// One duration of an exchange, by its metric name or `connect` or `tls`; `None` where it has none. Requests that
+/// generate nothing have `ttfb` and `e2e` only. Of `icl` it is the longest.
 ///
 /// # Errors
 /// An unknown name.
-pub fn timing_of(of: &str, exchange: &Exchange) -> Result<Option<Duration>, String> {
+pub fn timing_of(of: &str, exchange: &Exchange, mode: Option<AppMode>) -> Result<Option<Duration>, String> {
     let timing = &exchange.timing;
     let micros = |us: Option<u64>| Ok(us.map(Duration::from_micros));
     match of {
-        "connect" => micros(timing.connect_us),
-        "tls" => micros(timing.tls_us),
-        "ttfb" => micros(timing.head_us),
-        "ttfe" => micros(frames(exchange).iter().find(|f| event(f).is_some()).map(|f| f.at_us)),
-        "ttft" => micros(frames(exchange).iter().find(|f| has_content(f)).map(|f| f.at_us)),
-        "last_content" => micros(frames(exchange).iter().rev().find(|f| has_content(f)).map(|f| f.at_us)),
-        "e2e" => micros(exchange.fault.is_none().then_some(timing.end_us)),
-        other => Err(format!("`{other}` is not a time of one exchange")),
+        "connect" => return micros(timing.connect_us),
+        "tls" => return micros(timing.tls_us),
+        _ => {}
     }
-}
-
-fn has_content(frame: &TimedFrame) -> bool {
-    event(frame).is_some_and(|event| !content(&event).is_empty())
-}
-
-fn frames(exchange: &Exchange) -> Vec<TimedFrame> {
-    match &exchange.reply {
-        Some(reply) if reply.media_type() == "text/event-stream" => sse::decode(&reply.body.bytes(), &reply.reads),
-        _ => Vec::new(),
-    }
+    let Some(metric) = Metric::parse(of) else {
+        return Err(format!("`{of}` is not a time of one exchange"));
+    };
+    let Some(sample) = sample(exchange, mode) else {
+        return micros(match metric {
+            Metric::Ttfb => timing.head_us,
+            Metric::E2e => exchange.fault.is_none().then_some(timing.end_us),
+            _ => None,
+        });
+    };
+    micros(match metric {
+        Metric::SchedLag => sample.sched_lag_us,
+        Metric::Ttfb => sample.ttfb_us,
+        Metric::Ttfe => sample.ttfe_us,
+        Metric::Ttft => sample.ttft_us,
+        Metric::Icl => sample.gaps_us.iter().copied().max(),
+        Metric::Tpot => sample.tpot_us(),
+        Metric::LastContent => sample.last_content_us,
+        Metric::E2e => sample.outcome.is_ok().then_some(sample.e2e_us),
+        Metric::E2eSched => sample.outcome.is_ok().then_some(sample.e2e_sched_us).flatten(),
+        Metric::ServerLatency => sample.server_latency_us,
+        Metric::ServerTtft => sample.server_ttft_us,
+        Metric::Overhead => sample.overhead_us(),
+    })
 }
 
 #[cfg(test)]
@@ -152,7 +172,8 @@ mod tests {
 
     fn verdict(check: Check, exchange: &Exchange) -> Result<(), String> {
         let document = super::super::document::document(exchange, None);
-        evaluate(&check, exchange, &document, &json!({}))
+        let subject = Subject { exchange, document: &document, mode: None };
+        evaluate(&check, &subject, &json!({}))
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use body::{BuildError, TurnKind, turn_body};
 pub use call::{Built, Caller, build};
 pub use discover::{Discovery, Given, discover};
 pub use document::{document, document_of_frames};
-pub use expect::{evaluate, timing_of};
+pub use expect::{Subject, evaluate, timing_of};
 pub use form::{fill, parse as parse_form};
 pub use path::select;
 pub use probe::DiscoveryError;

@@ -280,8 +280,9 @@ fn ending(exchange: &Exchange) -> String {
 }
 
 fn check(walk: &Walk<'_>, lane: &Lane, step: &Step, exchange: &Exchange, document: &Value, about: &str) {
+    let subject = expect::Subject { exchange, document, mode: walk.app.app.mode };
     for expect in &step.expect {
-        if let Err(message) = expect::evaluate(&expect.check, exchange, document, &lane.scope) {
+        if let Err(message) = expect::evaluate(&expect.check, &subject, &lane.scope) {
             walk.log().failures.push(ExpectationFailure {
                 place: format!("{}:{}:{}", walk.scenario.file, expect.at.line, expect.at.column),
                 step: step.id.clone(),
