@@ -2,9 +2,10 @@
 
 use super::arrivals::{After, Arrivals};
 use super::connect;
-use super::fault::{fault, of_exchange, shown};
+use super::fault::{fault, of_exchange};
 use super::pool::{Host, Sender};
 use super::target::{Form, Target};
+use super::watchdog::Progress;
 use super::{Call, Limits, Shared};
 use crate::model::{Fault, FaultClass, Timing};
 use crate::sse::TimedFrame;
@@ -32,10 +33,6 @@ impl Flight {
     pub(super) fn new(keep_body: usize) -> Flight {
         Flight { sent: Instant::now(), timing: Timing::default(), head: None, body: Arrivals::new(keep_body) }
     }
-
-    fn now_us(&self) -> u64 {
-        self.sent.elapsed().as_micros() as u64
-    }
 }
 
 /// Why there is no response head.
@@ -53,6 +50,7 @@ pub(super) async fn run(
     call: &Call,
     tls: Option<&TlsConnector>,
     flight: &mut Flight,
+    progress: &Progress,
     watch: Option<UnboundedSender<TimedFrame>>,
 ) -> Result<(), Fault> {
     let host = shared.pool.host(&target.origin);
@@ -63,11 +61,13 @@ pub(super) async fn run(
             Some(sender) => sender,
             None => open(&host, target, &call.limits, tls, &mut flight.timing).await?,
         };
-        let handed_over = Instant::now();
+        progress.hand_over();
         match head(&mut sender, target, call).await {
             Ok(response) => {
-                flight.timing.head_us = Some(flight.now_us());
-                body(shared, call, flight, response, handed_over, watch).await?;
+                let head_us = progress.now_us();
+                progress.hear(head_us);
+                flight.timing.head_us = Some(head_us);
+                body(shared, call, flight, progress, response, watch).await?;
                 host.give_back(sender);
                 return Ok(());
             }
@@ -102,25 +102,17 @@ async fn open(
 
 /// Hands the request over and waits for the response head.
 async fn head(sender: &mut Sender, target: &Target, call: &Call) -> Result<hyper::Response<Incoming>, NoHead> {
-    let limit = call.limits.first_byte;
     let answer = match sender {
         Sender::Http1(sender) => {
             let request = target.request(call, target.http1_form()).map_err(NoHead::Final)?;
-            tokio::time::timeout(limit, sender.try_send_request(request)).await
+            sender.try_send_request(request).await
         }
         Sender::Http2(sender) => {
             let request = target.request(call, Form::Http2).map_err(NoHead::Final)?;
-            tokio::time::timeout(limit, sender.try_send_request(request)).await
+            sender.try_send_request(request).await
         }
     };
-    match answer {
-        Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(no_head(error, &call.method)),
-        Err(_) => {
-            let detail = format!("no response head within {}", shown(limit));
-            Err(NoHead::Final(fault(FaultClass::TimeoutFirstByte, detail)))
-        }
-    }
+    answer.map_err(|error| no_head(error, &call.method))
 }
 
 /// A request that was never written may be sent again, whatever it is. One that was may have reached the application:
@@ -132,77 +124,42 @@ fn no_head(mut error: TrySendError<hyper::Request<Full<Bytes>>>, method: &str) -
     if unwritten || harmless { NoHead::Again(fault) } else { NoHead::Final(fault) }
 }
 
-/// Reads the body to its end, its cap or its limits.
+/// Reads the body to its end or its cap.
 async fn body(
     shared: &Shared,
     call: &Call,
     flight: &mut Flight,
+    progress: &Progress,
     response: hyper::Response<Incoming>,
-    handed_over: Instant,
     watch: Option<UnboundedSender<TimedFrame>>,
 ) -> Result<(), Fault> {
     let (parts, mut body) = response.into_parts();
     if is_event_stream(&parts.headers) {
         flight.body.expect_events(watch, call.hang_up_after);
+        progress.wait_for_event(true);
     }
     flight.body.announce(body.size_hint().exact().unwrap_or(0));
     flight.head = Some(parts);
-    let mut silent_since = Instant::now();
-    let timer = tokio::time::sleep(next_check(&call.limits, flight, silent_since, handed_over));
-    tokio::pin!(timer);
-    loop {
-        let frame = tokio::select! {
-            biased;
-            () = &mut timer => {
-                overdue(&call.limits, flight, silent_since, handed_over)?;
-                let check = next_check(&call.limits, flight, silent_since, handed_over);
-                timer.as_mut().reset(tokio::time::Instant::now() + check);
-                continue;
-            }
-            frame = body.frame() => frame,
-        };
-        let Some(frame) = frame else {
-            return Ok(());
-        };
+    let max = shared.options.max_body;
+    while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| of_exchange(&e, "in the middle of the body"))?;
         let Some(bytes) = frame.data_ref().filter(|b| !b.is_empty()) else {
             continue;
         };
-        silent_since = Instant::now();
-        let at_us = flight.now_us();
+        let at_us = progress.now_us();
+        progress.hear(at_us);
         if let After::HangUp(wanted) = flight.body.add(bytes, at_us, &shared.redactor) {
             return Err(fault(FaultClass::Cancelled, format!("hung up on purpose after event {wanted}")));
         }
-        let max = shared.options.max_body;
+        progress.wait_for_event(flight.body.waits_for_event());
         if flight.body.received > max {
             return Err(fault(FaultClass::TooLarge, format!("the body went on past {max} bytes")));
         }
     }
+    Ok(())
 }
 
 fn is_event_stream(headers: &hyper::HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
     value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case("text/event-stream")
-}
-
-/// Time until a limit of the body could be reached. Reads only move that moment on, so the timer need not be touched
-/// at every read.
-fn next_check(limits: &Limits, flight: &Flight, silent_since: Instant, handed_over: Instant) -> Duration {
-    let idle = limits.idle.saturating_sub(silent_since.elapsed());
-    if !flight.body.waits_for_event() {
-        return idle;
-    }
-    idle.min(limits.first_event.saturating_sub(handed_over.elapsed()))
-}
-
-fn overdue(limits: &Limits, flight: &Flight, silent_since: Instant, handed_over: Instant) -> Result<(), Fault> {
-    if flight.body.waits_for_event() && handed_over.elapsed() >= limits.first_event {
-        let detail = format!("no event of the stream within {}", shown(limits.first_event));
-        return Err(fault(FaultClass::TimeoutFirstEvent, detail));
-    }
-    if silent_since.elapsed() >= limits.idle {
-        let detail = format!("no byte for {} in the middle of the body", shown(limits.idle));
-        return Err(fault(FaultClass::TimeoutIdle, detail));
-    }
-    Ok(())
 }

@@ -14,6 +14,7 @@ mod proxy;
 mod redact;
 mod target;
 mod tls;
+mod watchdog;
 
 pub use base_url::{BaseUrl, BaseUrlError, parse_base_url};
 pub use options::{Call, Limits, Options, Recorded, Secret};
@@ -22,15 +23,15 @@ pub use proxy::ProxySettings;
 use crate::model::{Body, Fault, FaultClass, Reply, Request};
 use crate::sse::TimedFrame;
 use exchange::Flight;
-use fault::fault;
 use redact::Redactor;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use target::Target;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
+use watchdog::Progress;
 
 /// A client with one shared connection pool. Cheap to clone.
 #[derive(Clone)]
@@ -77,38 +78,43 @@ impl Client {
     ) -> Recorded {
         let shared = &*self.shared;
         let mut flight = Flight::new(shared.options.keep_body);
-        let end = tokio::select! {
-            biased;
-            () = stop.cancelled() => Err(fault(FaultClass::Cancelled, "stopped while it was under way")),
-            end = shared.fly(&call, &mut flight, watch) => end,
-        };
+        let end = shared.fly(&call, &mut flight, watch, stop).await;
         shared.recorded(call, flight, end)
     }
 }
 
 impl Shared {
-    /// Everything that is not part of the timing, then the exchange within its total limit.
+    /// Everything that is not part of the timing, then the exchange within its limits.
     async fn fly(
         &self,
         call: &Call,
         flight: &mut Flight,
         watch: Option<UnboundedSender<TimedFrame>>,
+        stop: &CancellationToken,
     ) -> Result<(), Fault> {
         let target = Target::of(call, &self.options.proxy)?;
-        let _slot = self.slots.acquire().await;
-        let tls = match target.origin.https {
-            true => Some(self.tls.get_or_try_init(|| tls::load(self.options.extra_roots.clone())).await?),
-            false => None,
+        let _slot = match self.slots.try_acquire() {
+            Ok(slot) => slot,
+            Err(_) => watchdog::unless(watchdog::stopped(stop), self.slot()).await?,
+        };
+        let tls = match (target.origin.https, self.tls.get()) {
+            (false, _) => None,
+            (true, Some(tls)) => Some(tls),
+            (true, None) => Some(watchdog::unless(watchdog::stopped(stop), self.tls()).await?),
         };
         flight.sent = Instant::now();
-        let total = call.limits.total;
-        match tokio::time::timeout(total, exchange::run(self, &target, call, tls, flight, watch)).await {
-            Ok(end) => end,
-            Err(_) => {
-                let detail = format!("the exchange took longer than {}", fault::shown(total));
-                Err(fault(FaultClass::TimeoutTotal, detail))
-            }
-        }
+        let progress = Progress::new(flight.sent);
+        let exchange = exchange::run(self, &target, call, tls, flight, &progress, watch);
+        watchdog::unless(progress.overdue_or(stop, &call.limits), exchange).await
+    }
+
+    async fn slot(&self) -> Result<SemaphorePermit<'_>, Fault> {
+        let closed = |_| fault::fault(FaultClass::Cancelled, "the client is closed");
+        self.slots.acquire().await.map_err(closed)
+    }
+
+    async fn tls(&self) -> Result<&TlsConnector, Fault> {
+        self.tls.get_or_try_init(|| tls::load(self.options.extra_roots.clone())).await
     }
 
     fn recorded(&self, call: Call, mut flight: Flight, end: Result<(), Fault>) -> Recorded {

@@ -161,7 +161,7 @@ fn broken_files_are_errors_with_their_place() {
     let error = |name: &str, text: &[u8]| {
         let path = dir.path().join(name);
         fs::write(&path, text).unwrap();
-        let text = load(&[path.clone()]).unwrap_err().to_string();
+        let text = load(std::slice::from_ref(&path)).unwrap_err().to_string();
         assert!(text.contains(path.to_str().unwrap()), "{text}");
         text
     };
