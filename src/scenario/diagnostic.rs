@@ -160,6 +160,15 @@ impl Paint {
     }
 }
 
+/// Messages quote the file, and texts of files can be long.
+fn shortened(text: String) -> String {
+    const LONGEST: usize = 300;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text,
+    }
+}
+
 /// Collects the problems of one file.
 pub(crate) struct Problems {
     file: String,
@@ -178,10 +187,16 @@ impl Problems {
         self.list.is_empty()
     }
 
+    /// Whether there are more problems than are listed.
+    pub(crate) fn are_many(&self) -> bool {
+        self.list.len() > MOST
+    }
+
     /// Adds a problem; `help` may be empty.
     pub(crate) fn add(&mut self, at: At, width: u32, message: impl Into<String>, help: impl Into<String>) {
-        let help = Some(help.into()).filter(|h| !h.is_empty());
-        self.list.push(Diagnostic { file: self.file.clone(), at, width: width.max(1), message: message.into(), help });
+        let help = Some(help.into()).filter(|h: &String| !h.is_empty()).map(shortened);
+        let (file, message) = (self.file.clone(), shortened(message.into()));
+        self.list.push(Diagnostic { file, at, width: width.max(1), message, help });
     }
 
     /// All problems in file order, without repetitions; past 200 only their number.

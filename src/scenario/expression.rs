@@ -5,6 +5,10 @@ use fastrand::Rng;
 use minijinja::{Environment, ErrorKind};
 use std::sync::{Arc, Mutex};
 
+/// Longest expression in bytes. The parser of minijinja recurses for chains such as `not not ..`, and overflows the stack of
+/// a thread (2 MiB) at some 10,000 of them.
+const LONGEST: usize = 2000;
+
 /// Part of a template.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Piece<'a> {
@@ -50,6 +54,10 @@ pub(crate) fn split(text: &str) -> Result<Vec<Piece<'_>>, SplitError> {
         let source = text.get(start..start + length).unwrap_or_default();
         if source.trim().is_empty() {
             return Err(SplitError { start: open, message: "nothing between `${{` and `}}`".to_owned() });
+        }
+        if source.len() > LONGEST {
+            let message = format!("an expression of {} bytes; at most {LONGEST} are read", source.len());
+            return Err(SplitError { start: open, message });
         }
         pieces.push(Piece::Expression { source, start });
         done = start + length + 2;
@@ -196,6 +204,7 @@ mod tests {
     fn unfinished_expressions_say_where_they_start() {
         assert_eq!(split("é ${{ a }} ${{ b").unwrap_err().start, 12);
         assert_eq!(split("${{  }}").unwrap_err().start, 0);
+        assert!(split(&format!("${{{{ {} }}}}", "-".repeat(3000))).unwrap_err().message.contains("bytes"));
         assert_eq!(split("$${{ open").unwrap(), [Piece::Text("${{"), Piece::Text(" open")]);
     }
 }

@@ -222,6 +222,10 @@ impl Walk<'_> {
     }
 
     fn unknown_help(&self, name: &str) -> String {
+        if self.problems.are_many() {
+            // looking for close names among thousands takes minutes, and nobody reads the result
+            return String::new();
+        }
         if let Some(step) = self.captures.get(name) {
             return format!("step `{step}` captures `{name}`; only steps that run after it see it");
         }

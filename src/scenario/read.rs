@@ -94,3 +94,36 @@ fn read(file: &str, text: &str, problems: &mut Problems) -> Option<Scenario> {
     names::check(&root, text, problems);
     if problems.is_empty() { build::scenario(file, &root) } else { None }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = "difyprobe: 1\nid: a\ntitle: t\ntarget: { app: chat }\nsteps: [{ id: a, chat: { query: é } }]\n";
+
+    #[test]
+    fn all_line_ends_give_the_same_scenario() {
+        let steps = |text: &str| format!("{:?}", parse("a", text).unwrap().steps);
+        assert_eq!(steps(GOOD), steps(&GOOD.replace('\n', "\r\n")));
+        assert_eq!(steps(GOOD), steps(&GOOD.replace('\n', "\r")));
+    }
+
+    #[test]
+    fn columns_count_characters_in_all_line_ends() {
+        for end in ["\n", "\r\n", "\r"] {
+            let text =
+                GOOD.replace("query: é", "query: é, auto-name: true, with: { é: \"é ${{ usr }}\" }").replace('\n', end);
+            let all = parse("a", &text).unwrap_err();
+            assert_eq!((all[0].at, all[0].width), (At { line: 5, column: 71 }, 3), "{all:?}");
+            assert!(all[0].render(&text, false).contains("${{ usr }}"));
+        }
+    }
+
+    #[test]
+    fn json_is_read_with_any_keys_and_the_same_strictness() {
+        assert_eq!(read_json("a", "b: [1, x]\na: ").unwrap().to_string(), r#"{"b":[1,"x"],"a":null}"#);
+        for text in ["a: 1\na: 2", "a: &x 1", "[", "a: 007", ""] {
+            assert!(read_json("a", text).is_err(), "{text}");
+        }
+    }
+}

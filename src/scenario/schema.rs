@@ -84,7 +84,7 @@ fn shape_schema(shape: &Shape) -> Value {
         Shape::TimeRange => json!({ "type": "string", "pattern": TIME_RANGE, "examples": ["500ms", "1s..3s"] }),
         Shape::Path => json!({ "type": "string", "pattern": r"^\$", "examples": ["$.conversation_id"] }),
         Shape::Regex | Shape::Template => json!({ "type": "string" }),
-        Shape::Events => json!({ "type": "string", "pattern": r"^[A-Za-z0-9_ |()*+?-]+$" }),
+        Shape::Events => json!({ "type": "string", "pattern": r"^[A-Za-z0-9_\s|()*+?-]+$" }),
         Shape::TemplateOrWhole => json!({ "type": ["string", "integer"] }),
         Shape::TemplateOrNull => json!({ "type": ["string", "null"] }),
         Shape::Json => json!({}),
