@@ -59,11 +59,6 @@ impl Plan {
         let gaps = u32::try_from(self.chunks.len().saturating_sub(1)).unwrap_or(u32::MAX);
         self.first.saturating_add(self.gap.saturating_mul(gaps))
     }
-
-    /// All pieces together.
-    pub fn text(&self) -> String {
-        self.chunks.concat()
-    }
 }
 
 /// The number of words, which is what a token is here.
@@ -92,7 +87,9 @@ pub fn plan(prompt: &Prompt, pace: Pace, addition: &str) -> Plan {
     if steering.empty {
         text.clear();
     }
-    let mut chunks = split(&text, steering.chunks, pace.chunk_chars);
+    // a wanted gap without a number of pieces gives few of them, so that the whole time does not depend on the text
+    let pieces = steering.chunks.or(steering.gap.map(|_| MIN_CHUNKS));
+    let mut chunks = split(&text, pieces, pace.chunk_chars);
     let ending = match steering.failure {
         Some(Failure { message, after }) => {
             chunks.truncate(after);
@@ -202,7 +199,7 @@ mod tests {
     #[test]
     fn pieces_join_to_the_echo_for_any_text() {
         for query in ["x", "é😀\u{2028}世界", &"long ".repeat(5000)] {
-            assert_eq!(planned(query).text(), echo(&prompt(query)));
+            assert_eq!(planned(query).chunks.concat(), echo(&prompt(query)));
         }
         assert!(planned(&"y".repeat(100_000)).chunks.len() <= MAX_CHUNKS);
     }
@@ -214,6 +211,11 @@ mod tests {
         assert_eq!(plan.gap, Duration::from_millis(100));
         assert_eq!(plan.first, Duration::from_secs(2) + Pace::default().first_chunk);
         assert_eq!(plan.duration(), plan.first + Duration::from_millis(1100));
+    }
+
+    #[test]
+    fn a_gap_alone_gives_five_pieces_whatever_the_length() {
+        assert_eq!(planned(&format!("gap:0.1 {}", "long ".repeat(500))).chunks.len(), 5);
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod client_faults;
 mod client_support;
 mod client_tls;
 mod emulator;
+mod emulator_replay;
 mod engine;
 mod flow;
 mod report;
