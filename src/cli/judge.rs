@@ -15,7 +15,7 @@ pub fn run(args: JudgeArgs) -> Result<Exit, Failure> {
     let asked = target::profile(&args.profile)?;
     let loaded = store::load(&args.transcripts).map_err(|e| Failure::usage(chain(&e)))?;
     for skipped in &loaded.skipped {
-        eprintln!("skipped {}: {}", skipped.path.display(), skipped.reason);
+        eprintln!("skipped {}: {}", skipped.path.display(), skipped.found);
     }
     let mut worst = Exit::Pass;
     let severity = |e: Exit| [Exit::Pass, Exit::Incomplete, Exit::Failed].iter().position(|x| *x == e);

@@ -11,7 +11,7 @@ use crate::rules::judge::{Judgement, Planned};
 use crate::rules::tally::Tally;
 use crate::suite::live::{Gathered, gather};
 use crate::suite::select::NOT_ASKED;
-use crate::suite::{Facts, Request, build_report, prepare};
+use crate::suite::{Facts, Request, prepare};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;

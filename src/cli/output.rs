@@ -36,11 +36,11 @@ impl Outputs {
     /// Prints the report and writes the files.
     pub fn finish(self, report: &RunReport) -> Result<(), Failure> {
         let text = match self.quiet {
-            true => format!("{}\n", escape::terminal(&report.summary.line)),
+            true => escape::terminal(&report.summary.line),
             false => terminal::render(report, &self.style),
         };
         // A closed pipe (`| head`) is no reason to lose the report files.
-        let _ = std::io::stdout().lock().write_all(text.as_bytes());
+        let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
         let mut written = Vec::new();
         for (format, file) in self.files {
             let text = render(format, report).map_err(|e| Failure::internal(chain(&e)))?;

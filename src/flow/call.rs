@@ -123,7 +123,7 @@ fn line(action: &Action, caller: &Caller<'_>, user: &str) -> Result<Line, BuildE
         Action::Stop { task } => post(stop_path(caller.app.app.mode, &id(task)?), json!({"user": user})),
         Action::Info => get("/info"),
         Action::Parameters => get("/parameters"),
-        Action::Request(raw) => spelled_out(raw, names)?,
+        Action::Request(raw) => spelled_out(raw, caller)?,
         Action::Parallel(_) => return Err(BuildError::NotARequest("parallel")),
         Action::Pause(_) => return Err(BuildError::NotARequest("pause")),
     })
@@ -168,13 +168,15 @@ fn stop_path(mode: Option<AppMode>, task: &str) -> String {
     }
 }
 
-fn spelled_out(raw: &Raw, names: Names<'_>) -> Result<Line, BuildError> {
+/// `{key}` in the path stands for the key: to show that a server does not take it from there.
+fn spelled_out(raw: &Raw, caller: &Caller<'_>) -> Result<Line, BuildError> {
+    let names = caller.names;
     let body = match &raw.body {
         None => None,
         Some(RawBody::Json(json)) => Some(Sent::Json(names.json(json)?)),
         Some(RawBody::Text(text)) => Some(Sent::Text(names.text(text)?)),
     };
-    let path = url::spelled_out(&names.text(&raw.path)?);
+    let path = url::spelled_out(&names.text(&raw.path)?.replace("{key}", &caller.app.key));
     Ok(Line { method: raw.method.to_ascii_uppercase(), path, body })
 }
 
@@ -182,6 +184,7 @@ fn headers(step: &Step, caller: &Caller<'_>, has_body: bool) -> Result<Vec<(Stri
     let mut headers = standard_headers(&rendered(&step.auth, caller.names)?, caller.app, caller.seed, has_body);
     for (name, value) in &step.headers {
         let value = value.as_ref().map(|text| caller.names.text(text)).transpose()?;
+        let value = value.map(|text| text.replace("{key}", &caller.app.key));
         let known = headers.iter().position(|(n, _)| n.eq_ignore_ascii_case(name));
         match (known, value) {
             (Some(i), None) => drop(headers.remove(i)),

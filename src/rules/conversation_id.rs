@@ -5,7 +5,7 @@ use super::request::{Asked, Defect, canonical_uuid, is_uuid};
 use super::rule::{ANY, BLOCKING_CHATS, CHATS, Judge, Load, Rule, always};
 use super::run::{Conversation, Run};
 use super::seen::Seen;
-use crate::model::{App, Credential, Endpoint, Level};
+use crate::model::{App, Endpoint, Level};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -100,7 +100,7 @@ fn persisted_for(run: &Run, conversation: &Conversation, s: &Seen, n: &mut Notes
         {
             Some(("continue", s.exchange.status() != 404))
         }
-        Endpoint::Messages if own && s.route.param("conversation_id") == Some(&conversation.id) => {
+        Endpoint::Messages if own && s.route.param("conversation_id") == Some(&conversation.id) && s.route.param("first_id").is_none() => {
             Some(("messages", s.exchange.status() != 404))
         }
         _ => None,

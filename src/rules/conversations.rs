@@ -54,6 +54,14 @@ fn list_complete(run: &Run, app: &App, n: &mut Notes) {
     }
 }
 
+/// A valid first turn failed: whether it left a conversation behind is not known.
+fn unanswered_turn(run: &Run, app: &App, user: &str) -> bool {
+    run.calls(app, Endpoint::ChatMessages).any(|s| {
+        let first = s.sent.valid() && s.sent.starts_conversation() && s.sent.user.as_deref() == Some(user);
+        first && s.text("conversation_id").is_none()
+    })
+}
+
 /// Source: OpenAPI `GET /conversations`, `sort_by`.
 fn sort(s: &Seen, n: &mut Notes) {
     if s.endpoint() != Endpoint::Conversations

@@ -1,7 +1,7 @@
 //! Area `request-validation`: broken requests are refused with the documented status and code, valid ones are not.
 
 use super::notes::Notes;
-use super::request::{Asked, Defect};
+use super::request::Defect;
 use super::rule::{ANY, BLOCKING, CHATS, Judge, Load, Rule, always};
 use super::run::Run;
 use super::seen::Seen;

@@ -5,7 +5,7 @@ use super::rule::{ANY, Judge, Load, MESSAGES, Rule, always};
 use super::run::Run;
 use super::seen::Seen;
 use super::stream::{Stream, clip};
-use crate::model::{App, AppMode, Endpoint, FaultClass, Level};
+use crate::model::{App, AppMode, FaultClass, Level};
 use base64::Engine as _;
 use serde_json::Value;
 

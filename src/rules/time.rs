@@ -4,7 +4,7 @@ use super::notes::Notes;
 use super::rule::{ANY, Judge, Load, Rule, always};
 use super::run::Run;
 use super::seen::Seen;
-use crate::model::{App, Endpoint, Level};
+use crate::model::{App, AppMode, Endpoint, Level};
 use serde_json::Value;
 
 const MEMBERS: &[&str] = &["created_at", "updated_at", "finished_at"];
@@ -91,6 +91,10 @@ fn monotonic(run: &Run, app: &App, n: &mut Notes) {
     }
 }
 
+fn one_stamp(_: &Run, app: &App) -> Option<String> {
+    (app.mode == Some(AppMode::Completion)).then(|| "a completion shows a single timestamp".to_owned())
+}
+
 /// (member, created_at, its value) of every object that has created_at and a later stamp.
 fn paired(value: &Value, found: &mut Vec<(&'static str, i64, i64)>) {
     match value {
@@ -135,6 +139,6 @@ pub(super) const RULES: &[Rule] = &[
         versions: None,
         load: Load::Every,
         judge: Judge::Run(monotonic),
-        absent: always,
+        absent: one_stamp,
     },
 ];
