@@ -75,7 +75,12 @@ fn report(args: &CheckArgs, examination: Examination, saved: Option<String>) -> 
 }
 
 /// The report of a run that could not begin: incomplete, with the reason as its note.
-fn nothing_ran(chosen: &target::Chosen, error: &ExamineError, strict: bool, interrupted: bool) -> crate::report::run::RunReport {
+fn nothing_ran(
+    chosen: &target::Chosen,
+    error: &ExamineError,
+    strict: bool,
+    interrupted: bool,
+) -> crate::report::run::RunReport {
     let transcript = Transcript::new(chosen.base_url.clone(), 0);
     let mut notes = chosen.notes.clone();
     notes.push(format!("nothing could be run: {}", chain(error)));

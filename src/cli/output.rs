@@ -19,7 +19,8 @@ impl Outputs {
     /// Opens `reports/NAME.{json,html,xml,md}` and the files asked for.
     pub fn open(args: &OutputArgs, name: &str) -> Result<Outputs, Failure> {
         let mut files = Vec::new();
-        let defaults = [(Format::Json, "json"), (Format::Html, "html"), (Format::Junit, "xml"), (Format::Markdown, "md")];
+        let defaults =
+            [(Format::Json, "json"), (Format::Html, "html"), (Format::Junit, "xml"), (Format::Markdown, "md")];
         for (format, extension) in defaults {
             files.push((format, args.reports.join(format!("{name}.{extension}"))));
         }

@@ -58,7 +58,8 @@ fn text(rule: &Rule) -> String {
     };
     lines.push(format!("  load      {load}"));
     let suite = builtin::conformance().unwrap_or_default();
-    let scenarios: Vec<&str> = suite.iter().filter(|s| s.rules.iter().any(|r| r == rule.id)).map(|s| s.id.as_str()).collect();
+    let scenarios: Vec<&str> =
+        suite.iter().filter(|s| s.rules.iter().any(|r| r == rule.id)).map(|s| s.id.as_str()).collect();
     lines.push(format!("  scenarios {}", scenarios.join(", ")));
     for mutant in crate::emulator::mutants().iter().filter(|m| m.victims.contains(&rule.id)) {
         lines.push(format!("  mutant    {}: {}", mutant.id, mutant.what));

@@ -84,8 +84,11 @@ fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
 
 fn below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
     let failed = |e: std::io::Error| Failure::usage(format!("failed to read {}: {e}", folder.display()));
-    let mut entries: Vec<PathBuf> =
-        std::fs::read_dir(folder).map_err(failed)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>().map_err(failed)?;
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
+        .map_err(failed)?
+        .map(|e| e.map(|e| e.path()))
+        .collect::<Result<_, _>>()
+        .map_err(failed)?;
     entries.sort();
     for entry in entries {
         let yaml = entry.extension().is_some_and(|e| e == "yaml" || e == "yml");

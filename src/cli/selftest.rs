@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 /// Runs every mutant and prints the matrix; exit 1 if a rule survives its mutant.
 pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
-    let wanted = move |m: &Mutant| filter.as_deref().is_none_or(|f| m.id.contains(f) || m.victims.iter().any(|v| v.contains(f)));
+    let wanted =
+        move |m: &Mutant| filter.as_deref().is_none_or(|f| m.id.contains(f) || m.victims.iter().any(|v| v.contains(f)));
     if args.list {
         for mutant in emulator::mutants().iter().filter(|m| wanted(m)) {
             println!("{}\n    {}\n    noticed by {}", mutant.id, mutant.what, mutant.victims.join(", "));

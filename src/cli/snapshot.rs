@@ -35,7 +35,9 @@ pub fn run(args: SnapshotArgs) -> Result<Exit, Failure> {
         (_, true) => Mode::Update,
         _ => Mode::Review,
     };
-    let verdicts = folder.compare(entries(&examination), &coverage(&args, &examination), mode).map_err(|e| Failure::usage(chain(&e)))?;
+    let verdicts = folder
+        .compare(entries(&examination), &coverage(&args, &examination), mode)
+        .map_err(|e| Failure::usage(chain(&e)))?;
     show(&verdicts, &args, &folder);
     if verdicts.iter().any(|v| v.state.differs()) && !args.update {
         return Ok(Exit::SnapshotDiffers);
@@ -67,7 +69,9 @@ async fn examine(args: &SnapshotArgs) -> Result<Examination, Failure> {
 
 fn broken(examination: &Examination) -> Vec<String> {
     let stuck = examination.runs.iter().filter(|r| matches!(r.outcome, Outcome::CouldNotRun | Outcome::Error));
-    let text = |r: &crate::flow::ScenarioRun| format!("scenario {} on {}: {}", r.id, r.app, r.reason.as_deref().unwrap_or("broke off"));
+    let text = |r: &crate::flow::ScenarioRun| {
+        format!("scenario {} on {}: {}", r.id, r.app, r.reason.as_deref().unwrap_or("broke off"))
+    };
     stuck.map(text).chain(examination.harness_errors.iter().cloned()).collect()
 }
 
@@ -98,7 +102,8 @@ fn entries(examination: &Examination) -> Vec<Entry> {
 
 /// Exchanges of one step that overlap in time are ordered by what they sent.
 fn steady<'e>(exchanges: &[&'e Exchange]) -> Vec<&'e Exchange> {
-    let first = |e: &Exchange| exchanges.iter().filter(|o| o.origin.step == e.origin.step).map(|o| o.id).min().unwrap_or(e.id);
+    let first =
+        |e: &Exchange| exchanges.iter().filter(|o| o.origin.step == e.origin.step).map(|o| o.id).min().unwrap_or(e.id);
     let overlaps = |e: &Exchange| {
         let same = exchanges.iter().filter(|o| o.origin.step == e.origin.step && o.id != e.id);
         same.into_iter().any(|o| o.timing.sent_us < e.ended_us() && e.timing.sent_us < o.ended_us())

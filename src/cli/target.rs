@@ -81,11 +81,11 @@ fn keys(args: &TargetArgs) -> Result<Vec<Given>, Failure> {
     let mut keys = Vec::new();
     for (index, text) in args.app.iter().enumerate() {
         // The text holds a key: messages name the flag by its number, never by its value.
-        let bad = |why: &str| Failure::usage(format!("--app number {}: {why}; write MODE=KEY, e.g. chat=app-...", index + 1));
+        let bad =
+            |why: &str| Failure::usage(format!("--app number {}: {why}; write MODE=KEY, e.g. chat=app-...", index + 1));
         let (mode, key) = text.split_once('=').ok_or_else(|| bad("no `=`"))?;
-        let mode = AppMode::parse(mode).ok_or_else(|| {
-            bad("the mode is none of completion, chat, agent-chat, advanced-chat, agent, workflow")
-        })?;
+        let mode = AppMode::parse(mode)
+            .ok_or_else(|| bad("the mode is none of completion, chat, agent-chat, advanced-chat, agent, workflow"))?;
         if key.is_empty() {
             return Err(bad("the key is empty"));
         }
@@ -101,7 +101,9 @@ fn keys(args: &TargetArgs) -> Result<Vec<Given>, Failure> {
     }
     let unprintable = |k: &Given| k.key.bytes().any(|b| !(0x21..0x7f).contains(&b));
     if keys.iter().any(unprintable) {
-        return Err(Failure::usage("an API key holds a blank or a character that is not ASCII; check how it was pasted"));
+        return Err(Failure::usage(
+            "an API key holds a blank or a character that is not ASCII; check how it was pasted",
+        ));
     }
     Ok(keys)
 }

@@ -5,7 +5,7 @@ use crate::scenario::template::Renderer;
 use std::time::Duration;
 
 fn app(mode: AppMode) -> AppTarget {
-    let app = App { label: mode.to_string(), mode: Some(mode), inputs: vec![], server_version: None };
+    let app = App { label: mode.to_string(), mode: Some(mode), inputs: vec![], form_known: true, server_version: None };
     AppTarget { app, key: "app-secret".into() }
 }
 

@@ -4,8 +4,8 @@ use super::call::{Built, own_call};
 use super::probe::{DiscoveryError, body_of, code, told_mode};
 use super::session::{Session, SessionOptions, Sink};
 use super::target::{AppTarget, Target};
-use super::{form, url};
-use crate::model::{App, AppMode, Exchange, Origin};
+use super::url;
+use crate::model::{App, AppMode, Exchange, Origin, parse_form};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -43,7 +43,7 @@ pub async fn discover(base_url: &str, given: &[Given], options: SessionOptions) 
         return Err(DiscoveryError::NoKey);
     }
     let apps = given.iter().zip(provisional(given)).map(|(given, label)| AppTarget {
-        app: App { label, mode: given.mode, inputs: Vec::new(), server_version: None },
+        app: App { label, mode: given.mode, inputs: Vec::new(), form_known: true, server_version: None },
         key: given.key.clone(),
     });
     let target = Target { base_url: base_url.trim_end_matches('/').to_owned(), apps: apps.collect() };
@@ -126,7 +126,8 @@ async fn ask(session: &Session, app: &AppTarget, notes: &mut Vec<String>) -> Res
         app: App {
             label: label.clone(),
             mode: Some(mode),
-            inputs: form::parse(&declared),
+            inputs: parse_form(&declared),
+            form_known: true,
             server_version: version(&info).or_else(|| version(&parameters)),
         },
         key: app.key.clone(),
@@ -190,7 +191,7 @@ mod tests {
     fn labels_are_the_users_else_the_mode_and_stay_unique() {
         let given = [given(None), given(Some("chat")), given(None), given(Some("mine"))];
         let app = |mode| AppTarget {
-            app: App { label: "?".into(), mode: Some(mode), inputs: vec![], server_version: None },
+            app: App { label: "?".into(), mode: Some(mode), inputs: vec![], form_known: true, server_version: None },
             key: "k".into(),
         };
         let apps = [app(AppMode::Chat), app(AppMode::Chat), app(AppMode::Chat), app(AppMode::Agent)];

@@ -1,48 +1,8 @@
-//! `user_input_form` of `GET /parameters`: which inputs an app declares, and legal values for the required ones.
+//! Legal values for the inputs that an app requires.
 
 use crate::model::{ControlKind, InputField};
 use crate::scenario::template::Renderer;
 use serde_json::{Map, Value, json};
-
-/// Declared inputs, in form order. Each item is an object of one member, named after its control; anything else is
-/// left out.
-pub fn parse(parameters: &Value) -> Vec<InputField> {
-    let items = parameters.get("user_input_form").and_then(Value::as_array);
-    items.into_iter().flatten().filter_map(Value::as_object).flat_map(|item| item.iter()).filter_map(field).collect()
-}
-
-fn field((control, about): (&String, &Value)) -> Option<InputField> {
-    let variable = about.get("variable")?.as_str()?.to_owned();
-    let options = about.get("options").and_then(Value::as_array).into_iter().flatten();
-    Some(InputField {
-        variable,
-        kind: kind(control),
-        required: about.get("required").and_then(Value::as_bool).unwrap_or(false),
-        max_length: about.get("max_length").and_then(Value::as_u64).filter(|n| *n > 0),
-        options: options.filter_map(text_of).collect(),
-    })
-}
-
-fn kind(control: &str) -> ControlKind {
-    match control {
-        "text-input" => ControlKind::Text,
-        "paragraph" => ControlKind::Paragraph,
-        "select" => ControlKind::Select,
-        "number" => ControlKind::Number,
-        "checkbox" => ControlKind::Checkbox,
-        "file" => ControlKind::File,
-        "file-list" => ControlKind::FileList,
-        _ => ControlKind::Other,
-    }
-}
-
-fn text_of(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    }
-}
 
 /// Legal values for the required inputs.
 ///
@@ -81,6 +41,7 @@ fn value_for(field: &InputField, renderer: &Renderer) -> Result<Value, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::parse_form;
 
     #[test]
     fn a_form_is_read_with_its_types_and_limits() {
@@ -89,7 +50,7 @@ mod tests {
             {"select": {"options": ["en", "fr"], "required": false, "variable": "lang"}},
             {"number": {"default": "", "required": false, "variable": "age", "max_length": 0}},
         ]});
-        let fields = parse(&parameters);
+        let fields = parse_form(&parameters);
         let names: Vec<&str> = fields.iter().map(|f| f.variable.as_str()).collect();
         assert_eq!(names, ["name", "lang", "age"]);
         assert_eq!((fields[0].kind, fields[0].required, fields[0].max_length), (ControlKind::Text, true, Some(48)));
@@ -101,9 +62,9 @@ mod tests {
     fn junk_in_a_form_is_left_out() {
         for junk in [json!(null), json!([]), json!({"user_input_form": "x"}), json!({"user_input_form": [1, {"a": 2}]})]
         {
-            assert_eq!(parse(&junk), vec![]);
+            assert_eq!(parse_form(&junk), vec![]);
         }
-        let odd = parse(&json!({"user_input_form": [{"hologram": {"variable": "h", "required": "yes"}}]}));
+        let odd = parse_form(&json!({"user_input_form": [{"hologram": {"variable": "h", "required": "yes"}}]}));
         assert_eq!((odd[0].kind, odd[0].required), (ControlKind::Other, false));
     }
 

@@ -27,7 +27,7 @@ pub use call::{Built, Caller, build};
 pub use discover::{Discovery, Given, discover};
 pub use document::{document, document_of_frames};
 pub use expect::{Subject, evaluate, timing_of};
-pub use form::{fill, parse as parse_form};
+pub use form::fill;
 pub use path::select;
 pub use probe::DiscoveryError;
 pub use run::{ScenarioRun, Visit, not_applicable, run_scenario};

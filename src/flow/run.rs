@@ -262,7 +262,7 @@ mod tests {
             options: vec![],
         };
         let inputs = if required { vec![field] } else { vec![] };
-        App { label: "x".into(), mode: Some(mode), inputs, server_version: None }
+        App { label: "x".into(), mode: Some(mode), inputs, form_known: true, server_version: None }
     }
 
     #[test]

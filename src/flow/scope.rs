@@ -145,6 +145,7 @@ steps:
             label: "mine".into(),
             mode: Some(AppMode::Chat),
             inputs: vec![field("n", ControlKind::Number, true), field("t", ControlKind::Text, false)],
+            form_known: true,
             server_version: None,
         };
         let app = AppTarget { app, key: "k".into() };

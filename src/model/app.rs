@@ -121,6 +121,8 @@ pub struct App {
     pub mode: Option<AppMode>,
     /// Declared input variables of `GET /parameters`; empty where none are declared.
     pub inputs: Vec<InputField>,
+    /// Whether `GET /parameters` was seen, so that `inputs` is all there is.
+    pub form_known: bool,
     /// `X-Version` header of the server's answers, where it sends one.
     pub server_version: Option<String>,
 }

@@ -41,8 +41,9 @@ pub const DIFY_1_12: &[Known] = &[
     },
     Known {
         rule: "error.status.class",
-        checks: &["non-object-body", "odd-value"],
-        reason: "500 for a JSON body that is no object, and for values of an unexpected type",
+        checks: &["non-object-body", "odd-value", "rename", "annotation-reply", "run-detail", "variables"],
+        reason: "500 for a JSON body that is no object, values of an unexpected type, names and users over 255 characters, \
+                 malformed run ids, filtered variables",
         source: "measured on 1.12.1",
     },
 ];
@@ -81,7 +82,7 @@ pub const DIFY_0_15: &[Known] = &[
     },
     Known {
         rule: "error.status.class",
-        checks: &["non-object-body", "odd-value", "rename"],
+        checks: &["non-object-body", "odd-value", "rename", "run-detail"],
         reason: "500 for a JSON body that is no object, a user over 255 characters, a rename without a name",
         source: "measured on 0.15.3",
     },

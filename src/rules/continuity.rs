@@ -108,6 +108,12 @@ fn rejected_adds_nothing(run: &Run, app: &App, n: &mut Notes) {
                 between(&rejected, before.seen, after.seen).filter(|_| quiet(conversation, before.seen, after.seen))
             {
                 let (was, is) = (ids(before.items), ids(after.items));
+                if !run.transcript.complete
+                    && !is.iter().any(|id| after.item(id).is_some_and(|i| i.get("query") == bad.sent.member("query")))
+                {
+                    n.judged += 1;
+                    continue;
+                }
                 n.expect(was == is, after.seen, "message", format!("{} messages as before", was.len()), || {
                     format!("{} messages", is.len())
                 });
@@ -115,6 +121,9 @@ fn rejected_adds_nothing(run: &Run, app: &App, n: &mut Notes) {
                     n.with(bad);
                 }
             }
+        }
+        if !run.transcript.complete {
+            continue;
         }
         let touched = |value: &Value| value.get("updated_at").and_then(Value::as_i64);
         let lists: Vec<_> = run

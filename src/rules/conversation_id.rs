@@ -100,7 +100,11 @@ fn persisted_for(run: &Run, conversation: &Conversation, s: &Seen, n: &mut Notes
         {
             Some(("continue", s.exchange.status() != 404))
         }
-        Endpoint::Messages if own && s.route.param("conversation_id") == Some(&conversation.id) && s.route.param("first_id").is_none() => {
+        Endpoint::Messages
+            if own
+                && s.route.param("conversation_id") == Some(&conversation.id)
+                && s.route.param("first_id").is_none() =>
+        {
             Some(("messages", s.exchange.status() != 404))
         }
         _ => None,
@@ -229,7 +233,6 @@ fn parity(run: &Run, app: &App, n: &mut Notes) {
 fn not_deterministic(run: &Run, app: &App) -> Option<String> {
     super::parity::absent(run, app, Endpoint::ChatMessages)
 }
-
 
 /// The rows of this area.
 pub(super) const RULES: &[Rule] = &[

@@ -113,8 +113,13 @@ fn status_class(s: &Seen, n: &mut Notes) {
     let check = match s.sent.defects.as_slice() {
         [Defect::NotAnObject] => "non-object-body",
         defects if defects.contains(&Defect::Odd) => "odd-value",
-        _ if s.endpoint() == Endpoint::ConversationRename => "rename",
-        _ => "server-error",
+        _ => match s.endpoint() {
+            Endpoint::ConversationRename => "rename",
+            Endpoint::AnnotationReply => "annotation-reply",
+            Endpoint::WorkflowRunDetail => "run-detail",
+            Endpoint::Variables => "variables",
+            _ => "server-error",
+        },
     };
     n.expect(status < 500, s, check, "a 4xx answer to a client's mistake", || s.outcome_text());
 }

@@ -28,13 +28,18 @@ fn sent_inputs<'s>(s: &'s Seen) -> Option<&'s Map<String, Value>> {
     s.sent.inputs()
 }
 
+/// Whether a variable is declared as text; without the form every variable that was sent as text counts.
+fn takes_text(app: &App, variable: &str) -> bool {
+    !app.form_known || app.inputs.iter().any(|f| f.variable == variable && f.kind.is_text())
+}
+
 /// A declared text variable whose value differs between the first turn and this one.
 fn differing<'s>(app: &App, first: &'s Seen, later: &'s Seen) -> Option<(&'s str, &'s str, String)> {
     let (old, new) = (sent_inputs(first)?, sent_inputs(later)?);
-    app.inputs.iter().filter(|f| f.kind.is_text()).find_map(|field| {
-        let was = old.get(&field.variable)?.as_str()?;
-        let is = new.get(&field.variable)?.as_str()?;
-        (was != is).then(|| (was, is, field.variable.clone()))
+    old.keys().filter(|variable| takes_text(app, variable)).find_map(|variable| {
+        let was = old.get(variable)?.as_str()?;
+        let is = new.get(variable)?.as_str()?;
+        (was != is).then(|| (was, is, variable.clone()))
     })
 }
 
@@ -60,7 +65,11 @@ fn stored_evidence<'r, 't>(
 ) -> Option<Evidence<'r, 't>> {
     let (was, is, variable) = differing(app, run.at(first), run.at(turn))?;
     let (read, item) = run.stored(app, conversation, turn).into_iter().next()?;
-    let stored = item.get("inputs").and_then(|i| i.get(&variable)).cloned().unwrap_or(Value::Null);
+    let stored = item.get("inputs").and_then(|i| i.get(&variable)).cloned();
+    if stored.is_none() && !app.form_known {
+        return None; // may well be an undeclared variable, which is dropped
+    }
+    let stored = stored.unwrap_or(Value::Null);
     let policy = match stored.as_str() {
         Some(text) if text == is => Some(InputsPolicy::Applied),
         Some(text) if text == was => Some(InputsPolicy::Ignored),

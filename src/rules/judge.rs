@@ -46,7 +46,8 @@ pub enum Planned {
 }
 
 fn judge_rule(rule: &'static Rule, run: &Run, planned: &dyn Fn(&Rule, &App) -> Planned) -> Judgement {
-    let apps: Vec<&App> = run.transcript.apps.iter().filter(|a| a.mode.is_none_or(|m| rule.modes.contains(&m))).collect();
+    let apps: Vec<&App> =
+        run.transcript.apps.iter().filter(|a| a.mode.is_none_or(|m| rule.modes.contains(&m))).collect();
     let notes: Vec<Notes> = apps.iter().map(|app| collect(rule, run, app)).collect();
     let per_app = apps.iter().zip(&notes).map(|(app, notes)| {
         let otherwise = if notes.judged == 0 { unjudged(rule, run, app, planned) } else { (Outcome::Pass, None) };
@@ -61,8 +62,14 @@ pub(super) fn judgement_of<'a>(
     profile: &Profile,
     apps: impl Iterator<Item = (&'a App, Option<&'a Notes>, (Outcome, Option<String>))>,
 ) -> Judgement {
-    let mut judgement =
-        Judgement { rule, outcome: Outcome::NotApplicable, reason: None, judged: 0, apps: BTreeMap::new(), findings: Vec::new() };
+    let mut judgement = Judgement {
+        rule,
+        outcome: Outcome::NotApplicable,
+        reason: None,
+        judged: 0,
+        apps: BTreeMap::new(),
+        findings: Vec::new(),
+    };
     let mut reasons: Vec<(Outcome, String)> = Vec::new();
     for (app, notes, otherwise) in apps {
         let (outcome, reason) = match notes.filter(|n| n.judged > 0) {

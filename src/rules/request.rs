@@ -84,6 +84,10 @@ impl Sent {
         let mut sent = Sent { body, user, conversation, streaming, defects: Vec::new() };
         if route.endpoint.generates() {
             sent.defects = defects(exchange, app, route.endpoint, &sent, parsed.as_ref().is_some_and(|p| p.is_ok()));
+            // Without the form a parameter error may well be about an input.
+            if sent.defects.is_empty() && !app.form_known && exchange.status() == 400 {
+                sent.defects.push(Defect::Odd);
+            }
         }
         sent
     }

@@ -139,7 +139,6 @@ fn no_required_input(_: &Run, app: &App) -> Option<String> {
     app.required_input().is_none().then(|| "the app's form has no required variable".to_owned())
 }
 
-
 /// The rows of this area.
 pub(super) const RULES: &[Rule] = &[
     Rule {

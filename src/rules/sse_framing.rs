@@ -300,7 +300,6 @@ fn no_ping_seen(_: &Run, _: &App) -> Option<String> {
     Some("no ping came; the slow scenarios (`--slow`) wait for one on an echo model".to_owned())
 }
 
-
 /// The rows of this area.
 pub(super) const RULES: &[Rule] = &[
     Rule {

@@ -158,7 +158,11 @@ pub(crate) static STEP: Table = Table {
 static AUTH: Table = Table {
     name: "an auth map",
     doc: "An Authorization header as written.",
-    keys: &[must("header", &Shape::Template, "Value of the Authorization header; `{key}` stands for the key of the app.")],
+    keys: &[must(
+        "header",
+        &Shape::Template,
+        "Value of the Authorization header; `{key}` stands for the key of the app.",
+    )],
     groups: &[],
 };
 

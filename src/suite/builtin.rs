@@ -9,7 +9,8 @@ static CONFORMANCE: Dir = include_dir!("$CARGO_MANIFEST_DIR/scenarios/conformanc
 /// File name and text of every built-in conformance scenario, by name.
 pub fn files() -> Vec<(String, &'static str)> {
     let yaml = CONFORMANCE.files().filter(|f| f.path().extension().is_some_and(|e| e == "yaml"));
-    let named = yaml.filter_map(|f| Some((format!("scenarios/conformance/{}", f.path().display()), f.contents_utf8()?)));
+    let named =
+        yaml.filter_map(|f| Some((format!("scenarios/conformance/{}", f.path().display()), f.contents_utf8()?)));
     let mut files: Vec<_> = named.collect();
     files.sort();
     files
@@ -32,7 +33,8 @@ mod tests {
     #[test]
     fn every_built_in_scenario_is_clean_and_names_existing_rules() {
         for (name, text) in files() {
-            let scenario = parse(&name, text).unwrap_or_else(|d| panic!("{}", crate::scenario::render_all(&d, text, false)));
+            let scenario =
+                parse(&name, text).unwrap_or_else(|d| panic!("{}", crate::scenario::render_all(&d, text, false)));
             let problems = crate::scenario::lint_rules(&scenario, &|id| rules::find(id).is_some());
             assert_eq!(problems, [], "{name}");
         }

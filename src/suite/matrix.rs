@@ -64,7 +64,9 @@ pub struct Matrix {
 impl Matrix {
     /// All killed, nothing noticed on healthy servers, every rule proven.
     pub fn passes(&self) -> bool {
-        self.kills.iter().all(Kill::clean) && self.healthy.iter().all(|h| h.findings.is_empty()) && self.unproven.is_empty()
+        self.kills.iter().all(Kill::clean)
+            && self.healthy.iter().all(|h| h.findings.is_empty())
+            && self.unproven.is_empty()
     }
 }
 
@@ -116,7 +118,12 @@ enum TrialError {
     Examine(#[from] ExamineError),
 }
 
-async fn examine(config: Config, suite: Vec<Arc<Scenario>>, slow: bool, stop: CancellationToken) -> Result<Examination, TrialError> {
+async fn examine(
+    config: Config,
+    suite: Vec<Arc<Scenario>>,
+    slow: bool,
+    stop: CancellationToken,
+) -> Result<Examination, TrialError> {
     let profile = Profile::by_id(config.profile.id());
     let server = emulator::start(config).await?;
     let request = Request {
@@ -137,13 +144,18 @@ async fn examine(config: Config, suite: Vec<Arc<Scenario>>, slow: bool, stop: Ca
 
 /// The keys of an emulator, as a user would give them.
 pub fn keys_of(server: &emulator::Running) -> Vec<Given> {
-    let given = |(label, key): &(String, String)| Given { label: Some(label.clone()), key: key.clone(), mode: AppMode::parse(label) };
+    let given = |(label, key): &(String, String)| Given {
+        label: Some(label.clone()),
+        key: key.clone(),
+        mode: AppMode::parse(label),
+    };
     server.keys().iter().map(given).collect()
 }
 
 /// Rules with a finding that the profile does not excuse, and those that could not be run.
 fn noticed(examination: &Examination) -> (Vec<(&'static str, String)>, Vec<(&'static str, String)>) {
-    let planned = |rule: &rules::Rule, app: &crate::model::App| examination.selection.planned(rule, app, &examination.runs);
+    let planned =
+        |rule: &rules::Rule, app: &crate::model::App| examination.selection.planned(rule, app, &examination.runs);
     let judgements = judge(&examination.transcript, examination.profile.0, &planned);
     let red = |o: Outcome| matches!(o, Outcome::Fail | Outcome::Warn);
     let mut found = Vec::new();
@@ -183,7 +195,8 @@ async fn kill(mutant: &'static Mutant, suite: Vec<Arc<Scenario>>, stop: Cancella
             let noticed = |id: &str| found.iter().any(|(rule, _)| *rule == id);
             let victims = mutant.victims.iter().map(|v| (*v).to_owned());
             (row.killed_by, row.survived) = victims.partition(|v| noticed(v));
-            row.others = found.into_iter().filter(|(id, _)| !mutant.victims.contains(id)).map(|(_, text)| text).collect();
+            row.others =
+                found.into_iter().filter(|(id, _)| !mutant.victims.contains(id)).map(|(_, text)| text).collect();
         }
     }
     row

@@ -7,8 +7,8 @@ use crate::profile::Profile;
 use crate::report::evidence::evidence_at;
 use crate::report::run::{Evidence, REPORT_SCHEMA, RuleResult, RunReport, ScenarioResult, Target};
 use crate::report::verdict;
-use crate::rules::{Judge, Load, Rule};
 use crate::rules::judge::{Judgement, Planned, judge};
+use crate::rules::{Judge, Load, Rule};
 use std::collections::BTreeSet;
 
 /// Exchanges shown with their wire in one report.
@@ -153,7 +153,8 @@ fn collect_evidence(
     let exchanges = kept.into_iter().filter_map(|id| transcript.exchange(id));
     exchanges
         .map(|exchange| {
-            let marked: Vec<usize> = findings.iter().filter(|f| f.exchanges.first() == Some(&exchange.id)).filter_map(|f| f.frame).collect();
+            let marked: Vec<usize> =
+                findings.iter().filter(|f| f.exchanges.first() == Some(&exchange.id)).filter_map(|f| f.frame).collect();
             let mut shown = evidence_at(exchange, &transcript.base_url, &marked);
             if let Some(path) = saved_as {
                 shown.repeat = format!("difyprobe judge {path}");

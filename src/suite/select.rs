@@ -47,7 +47,8 @@ impl Selection {
     /// Lays the chosen scenarios over the apps of a target.
     pub fn new(choice: Choice, target: &Target) -> Selection {
         let apps: Vec<App> = target.apps.iter().map(|a| a.app.clone()).collect();
-        let pairs = choice.scenarios.iter().flat_map(|s| apps.iter().enumerate().map(move |(index, app)| (s, index, app)));
+        let pairs =
+            choice.scenarios.iter().flat_map(|s| apps.iter().enumerate().map(move |(index, app)| (s, index, app)));
         let jobs = pairs
             .filter(|(scenario, _, app)| matches!(fate(scenario, app, choice.slow), Fate::Runs))
             .map(|(scenario, app, _)| Job { scenario: Arc::clone(scenario), app, weight: 1 })
@@ -79,10 +80,14 @@ impl Selection {
             return Planned::No(NOT_ASKED.to_owned());
         }
         if !scenarios.iter().any(|s| on_app(&s)) {
-            return Planned::No(format!("no scenario exercises it on {} apps", app.mode.map_or("such", |m| m.as_str())));
+            return Planned::No(format!(
+                "no scenario exercises it on {} apps",
+                app.mode.map_or("such", |m| m.as_str())
+            ));
         }
         let fates: Vec<Fate> = scenarios.iter().filter(on_app).map(|s| fate(s, app, self.choice.slow)).collect();
-        let running = scenarios.iter().filter(on_app).zip(&fates).filter(|(_, f)| matches!(f, Fate::Runs)).map(|(s, _)| s);
+        let running =
+            scenarios.iter().filter(on_app).zip(&fates).filter(|(_, f)| matches!(f, Fate::Runs)).map(|(s, _)| s);
         let broken: Vec<&ScenarioRun> = running
             .flat_map(|s| runs.iter().filter(move |r| r.id == s.id && r.app == app.label))
             .filter(|r| matches!(r.outcome, Outcome::CouldNotRun | Outcome::Error))

@@ -1,5 +1,6 @@
 //! Integration tests, as one binary.
 
+mod captures;
 mod client;
 mod client_faults;
 mod client_support;
