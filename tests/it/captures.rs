@@ -17,7 +17,8 @@ fn captures() -> Vec<difyprobe::model::Transcript> {
 /// `rule -> checks` of everything that is not a pass, by outcome, and how many rules were judged.
 fn findings(version: &str, profile: &str) -> (BTreeMap<Outcome, Found>, usize) {
     let transcripts = captures();
-    let of_version = |t: &&difyprobe::model::Transcript| t.apps.iter().any(|a| a.server_version.as_deref() == Some(version));
+    let of_version =
+        |t: &&difyprobe::model::Transcript| t.apps.iter().any(|a| a.server_version.as_deref() == Some(version));
     let transcript = transcripts.iter().find(of_version).expect("captures of this version");
     let profile = Profile::by_id(profile).expect("a profile");
     let judgements = judge(transcript, profile, &|_, _| Planned::No("captures".to_owned()));
@@ -44,7 +45,10 @@ fn dify_1_12_1_shows_exactly_its_known_deviations() {
         ("conversations.delete", &["second-delete"]),
         // `unknown` for unhandled 500s, `bad_request_key_error` for a missing multipart file
         ("error.code.known", &["code"]),
-        ("error.status.class", &["annotation-reply", "non-object-body", "odd-value", "rename", "run-detail", "variables"]),
+        (
+            "error.status.class",
+            &["annotation-reply", "non-object-body", "odd-value", "rename", "run-detail", "variables"],
+        ),
     ]);
     assert_eq!(found, BTreeMap::from([(Outcome::KnownDeviation, known)]));
     assert!(judged >= 80, "{judged} rules judged");

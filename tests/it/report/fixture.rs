@@ -199,6 +199,7 @@ pub fn report() -> RunReport {
         label: label.into(),
         mode: Some(mode),
         inputs: Vec::new(),
+        form_known: true,
         server_version: Some("1.12.1".into()),
     };
     RunReport {
