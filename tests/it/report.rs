@@ -296,11 +296,11 @@ fn json_report_validates_against_the_checked_in_schema() {
 fn checked_in_schema_is_the_generated_one() {
     let generated = serde_json::to_string_pretty(&json_schema()).unwrap_or_default() + "\n";
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/schemas/report.schema.json");
-    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
         std::fs::write(path, &generated).unwrap_or_else(|e| panic!("{e}"));
     }
     let stored = std::fs::read_to_string(path).unwrap_or_default();
-    assert!(stored == generated, "run the tests once with UPDATE_SCHEMAS=1 and review the difference");
+    assert!(stored == generated, "run the tests once with UPDATE_GOLDEN=1 and review the difference");
 }
 
 #[test]
