@@ -1,4 +1,6 @@
 //! One binary for all integration tests.
 
 mod emulator;
+mod emulator_client;
+mod emulator_mutants;
 mod emulator_replay;
