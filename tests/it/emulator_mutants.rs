@@ -6,7 +6,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use difyprobe::emulator::{Config, Mutant, Pace, Profile, mutants, start};
-use futures_util::StreamExt;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -453,17 +452,18 @@ fn broken(healthy: &BTreeMap<&'static str, bool>, mutant: &BTreeMap<&'static str
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_mutant_breaks_exactly_the_rules_it_names() {
-    let documented = observe(Profile::Documented, false, None);
-    let (documented, speaking, dify_1_12) =
-        tokio::join!(documented, observe(Profile::Documented, true, None), observe(Profile::Dify112, false, None));
+    let observed = join_all(mutants().iter().map(|mutant| observe(Profile::Documented, false, Some(mutant))));
+    let (documented, speaking, dify_1_12, observed) = tokio::join!(
+        observe(Profile::Documented, false, None),
+        observe(Profile::Documented, true, None),
+        observe(Profile::Dify112, false, None),
+        observed
+    );
     let broken_when_healthy: Vec<_> = documented.iter().filter(|(_, holds)| !**holds).collect();
     assert_eq!(broken_when_healthy, [(&"chat.inputs.applied-on-continuation", &false)]);
 
     let mut failures = Vec::new();
-    let mut runs = futures_util::stream::iter(mutants())
-        .map(|mutant| async move { (mutant, observe(Profile::Documented, false, Some(mutant)).await) })
-        .buffer_unordered(32);
-    while let Some((mutant, verdicts)) = runs.next().await {
+    for (mutant, verdicts) in mutants().iter().zip(observed) {
         let healthy = match (mutant.profile, mutant.tts_autoplay) {
             (Profile::Dify112, _) => &dify_1_12,
             (_, true) => &speaking,
