@@ -70,7 +70,7 @@ impl Core {
     fn listed<'a>(&self, state: &'a State, user: &str) -> Vec<&'a Conversation> {
         let mut listed: Vec<&Conversation> =
             state.conversations(user).filter(|conversation| conversation.listed && conversation.committed).collect();
-        if self.broken(Fault::DeleteHidesAnother) && !state.deleted.is_empty() {
+        if self.broken(Fault::DeleteHidesAnother) && state.deleted.values().any(|owner| owner == user) {
             let oldest = listed.iter().enumerate().min_by_key(|(_, c)| c.sequence).map(|(at, _)| at);
             if let Some(at) = oldest {
                 listed.swap_remove(at);
@@ -87,10 +87,10 @@ impl Core {
         if self.broken(Fault::UpdatedBeforeCreated) {
             row["updated_at"] = json!(conversation.created_at - 5);
         }
-        if self.broken(Fault::ListWithoutIntroduction) {
-            if let Some(members) = row.as_object_mut() {
-                members.shift_remove("introduction");
-            }
+        if self.broken(Fault::ListWithoutIntroduction)
+            && let Some(members) = row.as_object_mut()
+        {
+            members.shift_remove("introduction");
         }
         row
     }

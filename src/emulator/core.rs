@@ -89,10 +89,11 @@ impl Core {
     /// A refused request.
     pub fn refuse(&self, refusal: &Refusal) -> Answer {
         let mut body = refusal.body();
-        if let Some(members) = body.as_object_mut() {
-            if self.broken(Fault::NotFoundWithoutStatus) && refusal.status == 404 {
-                members.remove("status");
-            }
+        if let Some(members) = body.as_object_mut()
+            && self.broken(Fault::NotFoundWithoutStatus)
+            && refusal.status == 404
+        {
+            members.remove("status");
         }
         let mut answer = self.json(refusal.status, &body);
         if refusal.status == 401 {

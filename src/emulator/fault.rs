@@ -37,7 +37,7 @@ pub enum Fault {
     ChatWithoutMode,
     ConversationIdPrefixed,
     NullConversationIdRefused,
-    ConversationIdPerSecond,
+    ConversationIdShared,
     FreshConversationIdInReply,
     CommittedAtEnd,
     FirstRowTwice,

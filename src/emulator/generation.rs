@@ -76,6 +76,7 @@ impl Generation {
             stop: stop.clone(),
             first: opening.first,
             query: opening.query.clone(),
+            conversation: opening.conversation.clone(),
         };
         core.state(opening.app).running.insert(opening.ids.task.clone(), running);
         let duration = plan.duration();
@@ -237,10 +238,10 @@ impl Generation {
             members["latency"] = json!(0.0);
         }
         let mut metadata = replies::metadata(behaviour, members);
-        if self.breaks_in_chat(Fault::NoUsage) {
-            if let Some(metadata) = metadata.as_object_mut() {
-                metadata.shift_remove("usage");
-            }
+        if self.breaks_in_chat(Fault::NoUsage)
+            && let Some(metadata) = metadata.as_object_mut()
+        {
+            metadata.shift_remove("usage");
         }
         metadata
     }

@@ -50,10 +50,10 @@ impl Core {
 
     fn message_row(&self, conversation: &str, message: &Message) -> Value {
         let mut row = replies::message_row(conversation, message);
-        if self.broken(Fault::RowsWithoutRetriever) {
-            if let Some(members) = row.as_object_mut() {
-                members.shift_remove("retriever_resources");
-            }
+        if self.broken(Fault::RowsWithoutRetriever)
+            && let Some(members) = row.as_object_mut()
+        {
+            members.shift_remove("retriever_resources");
         }
         row
     }

@@ -18,10 +18,10 @@ impl Core {
         let body = request.json(&self.behaviour)?;
         let user = user_in_body(&body).ok_or_else(Refusal::user_missing)?;
         self.demand_mode(app, mode)?;
-        if let Some(running) = self.state(app).running.get(task) {
-            if running.user == user {
-                running.stop.cancel();
-            }
+        if let Some(running) = self.state(app).running.get(task)
+            && running.user == user
+        {
+            running.stop.cancel();
         }
         let mut answer = self.json(200, &json!({"result": "success"}));
         if self.broken(Fault::StopAnswersHtml) {
@@ -52,10 +52,10 @@ impl Core {
         let mut state = self.state(app);
         let home = state.message_home(id).filter(|home| home.user == user).cloned();
         let home = home.ok_or_else(|| Refusal::not_found("Message Not Exists."))?;
-        if let Some(conversation) = &home.conversation {
-            if let Some(message) = state.message_mut(&user, conversation, id) {
-                message.rating = rating;
-            }
+        if let Some(conversation) = &home.conversation
+            && let Some(message) = state.message_mut(&user, conversation, id)
+        {
+            message.rating = rating;
         }
         let second = now.unix_seconds();
         let known = state.feedbacks.iter().position(|f| f.message == id && f.user == user);

@@ -224,10 +224,10 @@ static MUTANTS: &[Mutant] = &[
         "conversation_id null is refused with 400",
     ),
     mutant(
-        Fault::ConversationIdPerSecond,
-        "chat.conversation-id.distinct/per-second",
+        Fault::ConversationIdShared,
+        "chat.conversation-id.distinct/shared",
         &["chat.conversation-id.distinct"],
-        "conversations that two users open within one second share their id",
+        "a conversation opened while another user is opening one gets the same id",
     ),
     mutant(
         Fault::FreshConversationIdInReply,
@@ -511,7 +511,7 @@ static MUTANTS: &[Mutant] = &[
         Fault::DeleteHidesAnother,
         "conversations.list.complete/delete-hides-another",
         &["conversations.list.complete"],
-        "after any delete the oldest conversation of every user is missing from lists",
+        "once a user has deleted a conversation, the oldest other one is missing from the user's list",
     ),
     mutant(
         Fault::SortIgnored,

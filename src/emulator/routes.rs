@@ -64,10 +64,11 @@ impl Core {
             let headers = self.headers("application/json", false);
             return Reply::Whole(Answer { headers, ..self.refuse(&refusal) });
         }
-        if self.broken(Fault::JsonBeforeKey) && matches!(endpoint, Endpoint::Chat | Endpoint::Completion) {
-            if let Err(refusal) = request.json(&self.behaviour) {
-                return Reply::Whole(self.refuse(&refusal));
-            }
+        if self.broken(Fault::JsonBeforeKey)
+            && matches!(endpoint, Endpoint::Chat | Endpoint::Completion)
+            && let Err(refusal) = request.json(&self.behaviour)
+        {
+            return Reply::Whole(self.refuse(&refusal));
         }
         let app = match self.authenticate(request, &endpoint) {
             Ok(app) => app,
@@ -150,10 +151,10 @@ impl Core {
             return Ok(self.app_of_key(request.header("authorization").unwrap_or_default()).unwrap_or(0));
         }
         let Some(header) = request.header("authorization") else {
-            if self.broken(Fault::KeyFromQueryOrCookie) {
-                if let Some(app) = self.app_of_side_channel(request) {
-                    return Ok(app);
-                }
+            if self.broken(Fault::KeyFromQueryOrCookie)
+                && let Some(app) = self.app_of_side_channel(request)
+            {
+                return Ok(app);
             }
             let refusal = Refusal::unauthorized(START);
             let code = if self.broken(Fault::MissingKeyForbiddenCode) { "forbidden" } else { refusal.code };
@@ -197,12 +198,13 @@ impl Core {
             state.infos += 1;
             state.infos > 1
         };
-        if self.broken(Fault::InfoOfLastApp) && asked_before {
-            if let Some(other) = last.filter(|other| *other != app) {
-                let other = self.apps[other].info(&self.behaviour);
-                info["name"] = other["name"].clone();
-                info["description"] = other["description"].clone();
-            }
+        if self.broken(Fault::InfoOfLastApp)
+            && asked_before
+            && let Some(other) = last.filter(|other| *other != app)
+        {
+            let other = self.apps[other].info(&self.behaviour);
+            info["name"] = other["name"].clone();
+            info["description"] = other["description"].clone();
         }
         *last = Some(app);
         if self.broken(Fault::TagsNull) {

@@ -69,10 +69,10 @@ impl Running {
     /// Stops listening, cuts open streams and waits up to a second for connections to close.
     pub async fn stop(mut self) {
         self.shutdown.cancel();
-        if let Some(mut server) = self.server.take() {
-            if tokio::time::timeout(STOP_PATIENCE, &mut server).await.is_err() {
-                server.abort();
-            }
+        if let Some(mut server) = self.server.take()
+            && tokio::time::timeout(STOP_PATIENCE, &mut server).await.is_err()
+        {
+            server.abort();
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is shared between apps; a user name means another person under another key.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -36,14 +36,12 @@ pub struct State {
     pub running: HashMap<String, Running>,
     /// Feedback in the order of its first giving.
     pub feedbacks: Vec<Feedback>,
-    /// Ids of deleted conversations.
-    pub deleted: HashSet<String>,
+    /// Deleted conversations and who owned them.
+    pub deleted: HashMap<String, String>,
     /// Deleted conversations themselves, kept only where a fault needs them.
     pub graveyard: HashMap<String, (String, Conversation)>,
     /// The query of the latest turn of the app.
     pub latest_query: Option<String>,
-    /// Second, user and id of the latest new conversation.
-    pub latest_new: Option<(i64, String, String)>,
     /// How many `/info` were answered.
     pub infos: u64,
     next_sequence: u64,
@@ -113,6 +111,8 @@ pub struct Running {
     pub first: bool,
     /// What the user said.
     pub query: String,
+    /// The conversation; none in completion apps.
+    pub conversation: Option<String>,
 }
 
 /// A rating of a message.
@@ -144,10 +144,9 @@ impl State {
             messages: HashMap::new(),
             running: HashMap::new(),
             feedbacks: Vec::new(),
-            deleted: HashSet::new(),
+            deleted: HashMap::new(),
             graveyard: HashMap::new(),
             latest_query: None,
-            latest_new: None,
             infos: 0,
             next_sequence: 0,
         }
@@ -213,7 +212,7 @@ impl State {
         for message in &conversation.messages {
             self.messages.remove(&message.id);
         }
-        self.deleted.insert(id.to_owned());
+        self.deleted.insert(id.to_owned(), user.to_owned());
         Some(conversation)
     }
 
@@ -249,7 +248,7 @@ impl State {
         self.conversation_mut(user, conversation)?.messages.iter_mut().rev().find(|m| m.id == id)
     }
 
-    /// The first message under way of another user.
+    /// Some turn under way of another user.
     pub fn running_of_another(&self, user: &str) -> Option<&Running> {
         self.running.values().find(|running| running.user != user)
     }
@@ -257,6 +256,8 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn moment(seconds: u64) -> Moment {
@@ -298,7 +299,7 @@ mod tests {
         assert!(state.remove("anna", "c1").is_some());
         assert!(state.message_home("m1").is_none());
         assert!(state.owner("c1").is_none());
-        assert!(state.deleted.contains("c1"));
+        assert!(state.deleted.contains_key("c1"));
     }
 
     #[test]

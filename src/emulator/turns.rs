@@ -159,7 +159,7 @@ impl Core {
             Some(other) if self.behaviour.lenient_types => Ok(python_repr(other)),
             Some(other) => Err(self.bad(schema, "query", Problem::NotText, other.clone())),
         };
-        let first_turn = matches!(body.get("conversation_id"), None | Some(Value::Null));
+        let first_turn = body.get("conversation_id").is_none_or(|id| id.is_null() || id == "");
         let query = match query {
             Err(_) if self.broken(Fault::QueryOptional) && blocking && first_turn => return Ok(String::new()),
             other => other?,
@@ -299,11 +299,11 @@ impl Core {
         let Some(id) = payload.conversation.clone() else {
             return self.open(app, state, payload, None, now);
         };
-        if self.broken(Fault::DeletedContinues) {
-            if let Some((owner, mut conversation)) = state.graveyard.remove(&id) {
-                (conversation.listed, conversation.committed) = (false, false);
-                state.restore(&owner, conversation);
-            }
+        if self.broken(Fault::DeletedContinues)
+            && let Some((owner, mut conversation)) = state.graveyard.remove(&id)
+        {
+            (conversation.listed, conversation.committed) = (false, false);
+            state.restore(&owner, conversation);
         }
         let user = match state.owner(&id) {
             Some(owner) if self.broken(Fault::StrangerContinues) => owner.to_owned(),
@@ -313,7 +313,7 @@ impl Core {
             .conversation_mut(&user, &id)
             .filter(|conversation| conversation.committed || self.broken(Fault::DeletedContinues))
         else {
-            let unheard_of = state.owner(&id).is_none() && !state.deleted.contains(&id);
+            let unheard_of = state.owner(&id).is_none() && !state.deleted.contains_key(&id);
             if self.broken(Fault::UnknownConversationCreated) && unheard_of && !payload.streaming {
                 return self.open(app, state, payload, Some(id), now);
             }
@@ -353,7 +353,7 @@ impl Core {
         now: Moment,
     ) -> Result<Place, Refusal> {
         let inputs = self.checked(app, &payload.inputs, payload.streaming)?;
-        let id = id.unwrap_or_else(|| self.new_conversation_id(state, payload, now));
+        let id = id.unwrap_or_else(|| self.new_conversation_id(state, payload));
         let unlisted = self.broken(Fault::ParallelFirstTurnsUnlisted)
             && state.running.values().any(|running| running.first && running.user == payload.user);
         let name = self.new_name(payload);
@@ -364,18 +364,14 @@ impl Core {
         Ok(Place { user: payload.user.clone(), conversation: id, inputs, first: true })
     }
 
-    fn new_conversation_id(&self, state: &mut State, payload: &Payload, now: Moment) -> String {
+    fn new_conversation_id(&self, state: &mut State, payload: &Payload) -> String {
         let id = state.uuid();
         if self.broken(Fault::ConversationIdPrefixed) && payload.streaming {
             return format!("conv-{}", id.replace('-', ""));
         }
-        if self.broken(Fault::ConversationIdPerSecond) {
-            let second = now.unix_seconds();
-            let latest = state.latest_new.clone();
-            match latest {
-                Some((at, user, latest)) if at == second && user != payload.user => return latest,
-                _ => state.latest_new = Some((second, payload.user.clone(), id.clone())),
-            }
+        if self.broken(Fault::ConversationIdShared) {
+            let other = state.running_of_another(&payload.user).filter(|running| running.first);
+            return other.and_then(|running| running.conversation.clone()).unwrap_or(id);
         }
         id
     }

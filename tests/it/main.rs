@@ -6,6 +6,8 @@ mod client_faults;
 mod client_support;
 mod client_tls;
 mod emulator;
+mod emulator_client;
+mod emulator_mutants;
 mod emulator_replay;
 mod engine;
 mod flow;
