@@ -3,7 +3,7 @@
 use super::notes::Notes;
 use super::request::canonical_uuid;
 use super::rule::{CHATS, Judge, Load, Rule, always};
-use super::run::{List, Run, ids};
+use super::run::{Conversation, List, Run, Turn, ids};
 use super::seen::Seen;
 use super::stream::clip;
 use crate::model::{App, AppMode, Endpoint, Level};
@@ -111,10 +111,9 @@ fn updated_at(run: &Run, app: &App, n: &mut Notes) {
             n.expect(constant, after, "created-at", "created_at constant", || {
                 format!("{} then {}", number(was, "created_at"), number(is, "created_at"))
             });
-            let touched_us = number(was, "updated_at").max(0) as f64;
             let changed = conversation.turns.iter().any(|t| {
                 let inside = t.sent_us >= before.exchange.ended_us() && t.ended_us <= after.exchange.timing.sent_us;
-                t.completed && inside && after.unix_at(t.sent_us) >= touched_us + 2.0
+                t.completed && inside && surely_later(conversation, before, t)
             });
             if changed {
                 let grew = number(is, "updated_at") > number(was, "updated_at");
@@ -124,6 +123,14 @@ fn updated_at(run: &Run, app: &App, n: &mut Notes) {
             }
         }
     }
+}
+
+/// Whether a turn came so long after the activity that a read showed that the whole seconds must differ. Creation rounds
+/// to seconds and later updates truncate, so the first update needs more distance than those after it.
+fn surely_later(conversation: &Conversation, read: &Seen, turn: &Turn) -> bool {
+    let before: Vec<&Turn> = conversation.turns_before(read).collect();
+    let distance_us = if before.len() >= 2 { 1_050_000 } else { 2_000_000 };
+    before.iter().map(|t| t.ended_us).max().is_some_and(|last| turn.sent_us >= last + distance_us)
 }
 
 fn walks<'r, 't>(run: &'r Run<'t>, app: &'r App) -> Vec<Vec<List<'r, 't>>> {
@@ -281,7 +288,7 @@ fn delete(run: &Run, app: &App, n: &mut Notes) {
             }
             continue;
         };
-        if s.sent.user.as_deref() != Some(&conversation.user) {
+        if s.sent.user.as_deref() != Some(&conversation.user) || !conversation.turns.iter().any(|t| t.completed) {
             continue;
         }
         let first = conversation.deleted_us.is_none_or(|at| at == s.exchange.timing.sent_us);

@@ -4,7 +4,7 @@ use super::notes::Notes;
 use super::rule::{ANY, Judge, Load, MESSAGES, Rule, always};
 use super::run::Run;
 use super::seen::Seen;
-use super::stream::{Stream, clip};
+use super::stream::{Event, Stream, clip};
 use crate::model::{App, AppMode, FaultClass, Level};
 use base64::Engine as _;
 use serde_json::Value;
@@ -21,7 +21,8 @@ fn stream<'s>(s: &'s Seen) -> Option<&'s Stream> {
 /// Source: streaming guide; WHATWG HTML section 9.2.5.
 fn content_type(s: &Seen, n: &mut Notes) {
     let generation = s.endpoint().generates() && s.sent.valid() && s.sent.streaming && s.is(200);
-    if generation || (stream(s).is_some() && s.is(200)) {
+    if generation || (stream(s).is_some() && s.succeeded()) {
+        n.expect(s.is(200), s, "status", "status 200", || s.outcome_text());
         let media = s.media_type();
         n.expect(media == "text/event-stream", s, "media-type", "media type text/event-stream", || {
             format!("`{media}`")
@@ -214,8 +215,32 @@ fn common_fields(s: &Seen, n: &mut Notes) {
             n.at_frame(event.frame);
             return;
         }
+        if !payload_fits(s, event, n) {
+            return;
+        }
     }
     n.judged += 1;
+}
+
+/// The payload must fit the schema of its event. What other rules judge (answer texts, usage, errors, audio) is left to
+/// them; an event without a schema is kept and warned about.
+fn payload_fits(s: &Seen, event: &Event, n: &mut Notes) -> bool {
+    if matches!(event.name.as_str(), "error" | "tts_message" | "tts_message_end") {
+        return true;
+    }
+    let Some(violations) = crate::schema::check_event(&event.name, &event.value) else {
+        n.advise(false, s, "unknown-event", "a documented event", || format!("`{}`", clip(&event.name)));
+        n.at_frame(event.frame);
+        return true;
+    };
+    let elsewhere = |path: &str| ["/answer", "/metadata/usage", "/created_at"].iter().any(|p| path.starts_with(p));
+    let bad = violations.iter().find(|v| !elsewhere(&v.path));
+    if let Some(bad) = bad {
+        let expected = format!("a payload that fits schemas/events/{}.json", event.name);
+        n.expect(false, s, "payload", expected, || format!("{}: {}", bad.path, bad.message));
+        n.at_frame(event.frame);
+    }
+    bad.is_none()
 }
 
 /// Source: OpenAPI `StreamEventBase`: one stream, one message.
