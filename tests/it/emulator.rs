@@ -64,7 +64,7 @@ async fn end_users_are_per_app() {
     let verdicts = Verdicts::default();
     let (chat, plain) = (Api::new(&server, "chat", &verdicts), Api::new(&server, "chat-plain", &verdicts));
     let id = chat.turn("u", "", "hello", "blocking").await.conversation();
-    assert_eq!(chat.conversations("u", "").await.column("id"), [id.clone()]);
+    assert_eq!(chat.conversations("u", "").await.column("id"), std::slice::from_ref(&id));
     assert!(plain.conversations("u", "").await.rows().is_empty());
     assert!(plain.messages("u", &id, "").await.is(404, "not_found"));
     assert!(plain.turn("u", &id, "again", "blocking").await.is(404, "not_found"));
