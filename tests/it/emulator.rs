@@ -232,9 +232,11 @@ async fn pings_come_at_their_interval_while_data_flows_too() {
     let server = start(Config { ping_every: Duration::from_millis(100), ..Config::default() }).await.unwrap();
     let verdicts = Verdicts::default();
     let api = Api::new(&server, "chat", &verdicts);
+    let began = std::time::Instant::now();
     let answer = api.turn("u", "", "gap:0.06 chunks:10 x", "streaming").await;
+    let most = began.elapsed().as_millis() / 100;
     let pings = answer.body.split_terminator("\n\n").filter(|block| *block == "event: ping").count();
-    assert!((3..=6).contains(&pings), "{pings} pings in about 0.54 s");
+    assert!(pings >= 3 && pings as u128 <= most, "{pings} pings in {most} intervals");
     assert_eq!(names(&answer).last().unwrap(), "message_end");
 }
 
