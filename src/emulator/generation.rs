@@ -48,6 +48,8 @@ pub struct Generation {
     duration: Duration,
     answer: String,
     last_chunk: String,
+    /// The bytes before and after the piece in a block of text; empty until the first one.
+    text_frame: (Vec<u8>, Vec<u8>),
     stop: CancellationToken,
     stopped: bool,
     committed: bool,
@@ -90,6 +92,7 @@ impl Generation {
             duration,
             answer: String::new(),
             last_chunk: String::new(),
+            text_frame: (Vec::new(), Vec::new()),
             stop,
             stopped: false,
             committed: false,
@@ -132,21 +135,11 @@ impl Generation {
     }
 
     fn perform(&mut self, act: Act, now: Moment) -> Vec<u8> {
-        let ids = self.opening.ids.clone();
+        let ids = &self.opening.ids;
         let event = match act {
-            Act::Text(text) => {
-                let mut event = replies::message_event(&ids, &text);
-                if self.breaks_in_chat(Fault::TaskChanges) && text.is_empty() {
-                    event.insert("task_id".to_owned(), json!(self.fresh_id()));
-                }
-                self.answer.push_str(&text);
-                if !text.is_empty() {
-                    self.last_chunk = text;
-                }
-                event
-            }
+            Act::Text(text) => return self.text_block(text),
             Act::Replace(text) => {
-                let event = replies::replace_event(&ids, &text);
+                let event = replies::replace_event(ids, &text);
                 if self.core.broken(Fault::ReplacementAppended) {
                     self.answer.push_str(&text);
                 } else {
@@ -156,32 +149,61 @@ impl Generation {
             }
             Act::Fail(message) => {
                 self.store_failure(&message);
-                self.error_event(&ids, &message)
+                self.error_event(&message)
             }
             Act::Speech(audio) => {
                 let raw = self.core.broken(Fault::RawAudio) && !audio.is_empty();
-                replies::speech_event(&ids, if raw { "ID3\u{4}\u{0}\u{ff}\u{fb}" } else { audio })
+                replies::speech_event(ids, if raw { "ID3\u{4}\u{0}\u{ff}\u{fb}" } else { audio })
             }
             Act::End => {
                 self.store(now);
-                self.end_event(ids, now)
+                self.end_event(now)
             }
             Act::QuietEnd => {
                 self.store(now);
                 return Vec::new();
             }
             Act::NullText => {
-                let mut event = replies::message_event(&ids, "");
+                let mut event = replies::message_event(ids, "");
                 event.insert("answer".to_owned(), Value::Null);
                 event
             }
             Act::Nameless => {
-                let mut event = replies::message_event(&ids, "");
+                let mut event = replies::message_event(ids, "");
                 event.insert("event".to_owned(), json!(0));
                 event
             }
         };
         self.block(event)
+    }
+
+    /// A block with a piece of the answer: the bytes around the piece are the same in a whole stream and made once.
+    fn text_block(&mut self, text: String) -> Vec<u8> {
+        self.answer.push_str(&text);
+        if text.is_empty() && self.breaks_in_chat(Fault::TaskChanges) {
+            let ids = Ids { task: self.fresh_id(), ..self.opening.ids.clone() };
+            return self.block(replies::message_event(&ids, &text));
+        }
+        let style = self.core.behaviour.sse_json;
+        if self.text_frame.0.is_empty() {
+            self.text_frame = self.frame_around_text();
+        }
+        let (before, after) = &self.text_frame;
+        let block = [before.as_slice(), &style.write(&json!(text)), after.as_slice()].concat();
+        if !text.is_empty() {
+            self.last_chunk = text;
+        }
+        block
+    }
+
+    fn frame_around_text(&self) -> (Vec<u8>, Vec<u8>) {
+        // no id holds this text, so it marks the place of the piece
+        const PLACE: &str = "<piece>";
+        let block = self.block(replies::message_event(&self.opening.ids, PLACE));
+        let place = format!("\"{PLACE}\"").into_bytes();
+        let at = block.windows(place.len()).position(|window| window == place).unwrap_or(block.len());
+        let after = block.get(at + place.len()..).unwrap_or_default().to_vec();
+        (block.get(..at).unwrap_or_default().to_vec(), after)
     }
 
     fn block(&self, event: Map<String, Value>) -> Vec<u8> {
@@ -194,17 +216,18 @@ impl Generation {
         block
     }
 
-    fn error_event(&self, ids: &Ids, message: &str) -> Map<String, Value> {
+    fn error_event(&self, message: &str) -> Map<String, Value> {
         let code = if message == "query is required" { "invalid_param" } else { "completion_request_error" };
         let status = if self.core.broken(Fault::StreamErrorStatus500) { 500 } else { 400 };
-        let mut event = replies::error_event(ids, code, status, message);
+        let mut event = replies::error_event(&self.opening.ids, code, status, message);
         if self.core.broken(Fault::StreamErrorWithoutMessage) {
             event.insert("message".to_owned(), Value::Null);
         }
         event
     }
 
-    fn end_event(&self, mut ids: Ids, now: Moment) -> Map<String, Value> {
+    fn end_event(&self, now: Moment) -> Map<String, Value> {
+        let mut ids = self.opening.ids.clone();
         let chat = self.mode() == AppMode::Chat;
         if self.core.broken(Fault::CompletionTaskChanges) && !chat {
             ids.task = self.fresh_id();
@@ -415,5 +438,86 @@ fn damaged(text: &str) -> String {
             format!("{head}\u{fffd}{}", tail.get(ch.len_utf8()..).unwrap_or_default())
         }
         None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::emulator::answer::Reply;
+    use crate::emulator::config::{AppKind, Config, Profile};
+    use crate::emulator::request::Request;
+
+    const SECOND: u64 = 1_000_000;
+
+    fn begin(profile: Profile, query: &str) -> (Arc<Core>, Generation) {
+        let config = Config { profile, apps: vec![AppKind::ChatPlain], ..Config::default() };
+        let core = Arc::new(Core::new(&config));
+        let body = json!({"inputs": {}, "query": query, "user": "u", "response_mode": "streaming"});
+        let request = Request {
+            method: "POST".to_owned(),
+            path: "/v1/chat-messages".to_owned(),
+            headers: vec![
+                ("authorization".to_owned(), format!("Bearer {}", core.apps[0].key)),
+                ("content-type".to_owned(), "application/json".to_owned()),
+            ],
+            body: body.to_string().into_bytes(),
+            ..Request::default()
+        };
+        match core.reply(&request, Moment(1_700_000_000 * SECOND)) {
+            Reply::Streaming(_, generation) => (Arc::clone(&core), *generation),
+            other => panic!("no stream: {other:?}"),
+        }
+    }
+
+    fn play(generation: &mut Generation, now: Moment) -> Vec<Value> {
+        let mut events = Vec::new();
+        while generation.next_delay().is_some() {
+            let block = String::from_utf8(generation.advance(now)).unwrap();
+            let data = block.strip_prefix("data: ").and_then(|rest| rest.strip_suffix("\n\n")).unwrap();
+            events.push(serde_json::from_str(data).unwrap());
+        }
+        events
+    }
+
+    #[test]
+    fn a_stream_needs_no_clock_and_latency_is_what_the_moments_say() {
+        let (_core, mut generation) = begin(Profile::Documented, "hello");
+        let events = play(&mut generation, Moment(1_700_000_002 * SECOND));
+        let end = events.last().unwrap();
+        assert_eq!(end["metadata"]["usage"]["latency"], json!(2.0));
+        assert_eq!(end["created_at"], json!(1_700_000_000));
+    }
+
+    #[test]
+    fn pieces_keep_every_character_in_both_styles() {
+        let query = "\"<piece>\" \\ \u{2028} é😀\n";
+        for profile in Profile::ALL {
+            let (_core, mut generation) = begin(profile, query);
+            let events = play(&mut generation, Moment::default());
+            let text: String = events.iter().filter_map(|event| event["answer"].as_str()).collect();
+            assert_eq!(text, format!("ECHO:user: {query}"));
+        }
+    }
+
+    #[test]
+    fn a_stopped_generation_ends_at_once_with_its_part() {
+        let (core, mut generation) = begin(Profile::Documented, "hello");
+        generation.advance(Moment::default());
+        generation.stop_signal().cancel();
+        generation.obey_stop();
+        assert_eq!(play(&mut generation, Moment::default())[0]["event"], "message_end");
+        let state = core.state(0);
+        let conversation = state.conversations("u").next().unwrap();
+        assert!("ECHO:user: hello".starts_with(&conversation.messages[0].answer));
+        assert!(!conversation.messages[0].answer.is_empty());
+    }
+
+    #[test]
+    fn a_task_is_known_until_its_generation_is_dropped() {
+        let (core, generation) = begin(Profile::Documented, "hello");
+        assert_eq!(core.state(0).running.len(), 1);
+        drop(generation);
+        assert!(core.state(0).running.is_empty());
     }
 }

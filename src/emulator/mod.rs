@@ -18,6 +18,7 @@ mod json;
 mod messages;
 mod model;
 mod mutants;
+mod payload;
 mod refusal;
 mod replies;
 mod request;

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -14,8 +15,8 @@ use axum::response::Response;
 use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::answer::{Answer, Reply};
 use super::config::Config;
@@ -198,43 +199,68 @@ struct Player {
     generation: Box<Generation>,
     due: Instant,
     ping_at: Instant,
+    // kept over the whole stream: registering them anew for every block would cost more than the block
+    timer: Pin<Box<Sleep>>,
+    stop: Pin<Box<WaitForCancellationFutureOwned>>,
+    shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 impl Player {
     fn new(shared: Arc<Shared>, generation: Box<Generation>) -> Self {
         let now = Instant::now();
         let due = now + generation.next_delay().unwrap_or_default();
-        Self { ping_at: now + shared.ping_every, shared, generation, due }
+        Self {
+            ping_at: now + shared.ping_every,
+            due,
+            timer: Box::pin(tokio::time::sleep_until(due)),
+            stop: Box::pin(generation.stop_signal().clone().cancelled_owned()),
+            shutdown: Box::pin(shared.shutdown.clone().cancelled_owned()),
+            shared,
+            generation,
+        }
     }
 
     /// The next block; `None` at the end, or when the emulator stops.
     async fn next(&mut self) -> Option<Bytes> {
         loop {
             self.generation.next_delay()?;
-            let stop = self.generation.stop_signal().clone();
-            let stoppable = !self.generation.stopped();
-            tokio::select! {
-                biased;
-                () = self.shared.shutdown.cancelled() => return None,
-                () = stop.cancelled(), if stoppable => {
-                    self.generation.obey_stop();
-                    self.due = Instant::now();
+            if !self.wait().await {
+                return None;
+            }
+            let now = Instant::now();
+            if self.ping_at <= now {
+                self.ping_at += self.shared.ping_every;
+                if let Some(ping) = self.ping() {
+                    return Some(Bytes::from_static(ping));
                 }
-                () = tokio::time::sleep_until(self.ping_at) => {
-                    self.ping_at += self.shared.ping_every;
-                    if let Some(ping) = self.ping() {
-                        return Some(Bytes::from_static(ping));
-                    }
-                }
-                () = tokio::time::sleep_until(self.due) => {
-                    let block = self.generation.advance(self.shared.clock.now());
-                    self.due = Instant::now() + self.generation.next_delay().unwrap_or_default();
-                    if !block.is_empty() {
-                        return Some(Bytes::from(block));
-                    }
+            } else if self.due <= now {
+                let block = self.generation.advance(self.shared.clock.now());
+                self.due = now + self.generation.next_delay().unwrap_or_default();
+                if !block.is_empty() {
+                    return Some(Bytes::from(block));
                 }
             }
         }
+    }
+
+    /// Waits for the next block, ping or stop; false if the emulator stops.
+    async fn wait(&mut self) -> bool {
+        let wake = self.due.min(self.ping_at);
+        let stoppable = !self.generation.stopped();
+        if wake <= Instant::now() && !(stoppable && self.generation.stop_signal().is_cancelled()) {
+            return !self.shared.shutdown.is_cancelled();
+        }
+        self.timer.as_mut().reset(wake);
+        tokio::select! {
+            biased;
+            () = &mut self.shutdown => return false,
+            () = &mut self.stop, if stoppable => {
+                self.generation.obey_stop();
+                self.due = Instant::now();
+            }
+            () = &mut self.timer => {}
+        }
+        true
     }
 
     fn ping(&self) -> Option<&'static [u8]> {

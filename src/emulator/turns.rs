@@ -13,26 +13,14 @@ use super::fault::Fault;
 use super::form::{self, InputFault};
 use super::generation::{Generation, Opening};
 use super::model::{self, Ending, HISTORY_WORDS, Plan, Prompt};
-use super::refusal::{BadParameter, Problem, Refusal, python_repr};
+use super::payload::Payload;
+use super::refusal::Refusal;
 use super::replies::Ids;
-use super::request::{COLUMN_CHARS, Request, user_in_body};
+use super::request::{Request, user_in_body};
 use super::state::{Conversation, Message, Moment, State};
 
 /// Characters of the query that name a conversation.
 const NAME_CHARS: usize = 20;
-
-/// What a turn asks for, after the check of its types.
-#[derive(Debug, Clone)]
-struct Payload {
-    user: String,
-    inputs: Map<String, Value>,
-    query: String,
-    streaming: bool,
-    conversation: Option<String>,
-    name_by_model: bool,
-    /// The body has a `conversation_id`, whatever it holds.
-    conversation_sent: bool,
-}
 
 /// The conversation a turn belongs to, found or opened.
 struct Place {
@@ -81,132 +69,6 @@ impl Core {
         let status = if mode == AppMode::Completion && self.broken(Fault::StreamStatus201) { 201 } else { 200 };
         let headers = self.headers("text/event-stream; charset=utf-8", true);
         Reply::Streaming(Answer { status, headers, body: Vec::new() }, Box::new(generation))
-    }
-
-    fn body_of_turn(&self, request: &Request) -> Result<Map<String, Value>, Refusal> {
-        request.json(&self.behaviour).map_err(|refusal| {
-            if refusal.code == "bad_request" && self.broken(Fault::MalformedJson415) {
-                Refusal::unsupported_media_type()
-            } else {
-                refusal
-            }
-        })
-    }
-
-    fn payload(&self, app: usize, mode: AppMode, body: &Map<String, Value>) -> Result<Payload, Refusal> {
-        let blocking_asked = body.get("response_mode").and_then(Value::as_str) != Some("streaming");
-        let user = match user_in_body(body) {
-            Some(user) => user,
-            None if self.broken(Fault::AnonymousUser) && blocking_asked => "anonymous".to_owned(),
-            None => return Err(Refusal::user_missing()),
-        };
-        if self.behaviour.database_slips && user.chars().count() > COLUMN_CHARS {
-            return Err(Refusal::unknown(&self.behaviour));
-        }
-        self.demand_mode(app, mode)?;
-        let schema = match mode {
-            AppMode::Chat => "ChatRequestPayload",
-            AppMode::Completion => "CompletionRequestPayload",
-        };
-        let inputs = match self.inputs_member(schema, body) {
-            Err(_) if self.broken(Fault::InputsOptional) && mode == AppMode::Completion && blocking_asked => Map::new(),
-            other => other?,
-        };
-        let query = self.query_member(schema, mode, body, blocking_asked)?;
-        let conversation = match mode {
-            AppMode::Chat => self.conversation_member(schema, body)?,
-            AppMode::Completion => None,
-        };
-        let streaming = self.streaming_member(schema, body, conversation.is_some())?;
-        let name_by_model = match body.get("auto_generate_name") {
-            None => true,
-            Some(Value::Bool(wanted)) => *wanted,
-            Some(_) if self.behaviour.lenient_types || mode == AppMode::Completion => true,
-            Some(other) => return Err(self.bad(schema, "auto_generate_name", Problem::NotBool, other.clone())),
-        };
-        let conversation_sent = body.contains_key("conversation_id");
-        Ok(Payload { user, inputs, query, streaming, conversation, name_by_model, conversation_sent })
-    }
-
-    fn bad(&self, schema: &'static str, name: &'static str, problem: Problem, given: Value) -> Refusal {
-        BadParameter { schema, name, problem, given }.refusal(&self.behaviour)
-    }
-
-    fn inputs_member(&self, schema: &'static str, body: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
-        match body.get("inputs") {
-            Some(Value::Object(inputs)) => Ok(inputs.clone()),
-            Some(Value::Null) if self.behaviour.lenient_types => Ok(Map::new()),
-            Some(Value::Array(items)) if self.behaviour.lenient_types && items.is_empty() => Ok(Map::new()),
-            Some(other) => Err(self.bad(schema, "inputs", Problem::NotObject, other.clone())),
-            None => Err(self.bad(schema, "inputs", Problem::Missing, Value::Object(body.clone()))),
-        }
-    }
-
-    fn query_member(
-        &self,
-        schema: &'static str,
-        mode: AppMode,
-        body: &Map<String, Value>,
-        blocking: bool,
-    ) -> Result<String, Refusal> {
-        let query = match body.get("query") {
-            Some(Value::String(text)) => Ok(text.clone()),
-            None | Some(Value::Null) if mode == AppMode::Completion => Ok(String::new()),
-            None => Err(self.bad(schema, "query", Problem::Missing, Value::Object(body.clone()))),
-            Some(Value::Null) if self.behaviour.lenient_types => {
-                Err(self.bad(schema, "query", Problem::Missing, Value::Null))
-            }
-            Some(other) if self.behaviour.lenient_types => Ok(python_repr(other)),
-            Some(other) => Err(self.bad(schema, "query", Problem::NotText, other.clone())),
-        };
-        let first_turn = body.get("conversation_id").is_none_or(|id| id.is_null() || id == "");
-        let query = match query {
-            Err(_) if self.broken(Fault::QueryOptional) && blocking && first_turn => return Ok(String::new()),
-            other => other?,
-        };
-        if mode == AppMode::Chat && query.is_empty() {
-            return Err(Refusal::invalid("query is required"));
-        }
-        let in_inputs = body.get("inputs").and_then(|inputs| inputs.get("query"));
-        if self.broken(Fault::CompletionNeedsQuery) && query.is_empty() && in_inputs.is_none() {
-            return Err(Refusal::invalid("query is required"));
-        }
-        Ok(query)
-    }
-
-    fn conversation_member(&self, schema: &'static str, body: &Map<String, Value>) -> Result<Option<String>, Refusal> {
-        let text = match body.get("conversation_id") {
-            None => return Ok(None),
-            Some(Value::Null) if !self.broken(Fault::NullConversationIdRefused) => return Ok(None),
-            Some(Value::String(text)) => text,
-            Some(Value::Number(_)) if self.behaviour.database_slips && !self.behaviour.lenient_types => {
-                return Err(Refusal::unknown(&self.behaviour));
-            }
-            Some(other) => return Err(self.bad(schema, "conversation_id", Problem::NotText, other.clone())),
-        };
-        if text.is_empty() || (self.behaviour.spaces_are_blank && text.trim().is_empty()) {
-            return Ok(None);
-        }
-        match self.conversation_id(text.trim()) {
-            Some(id) => Ok(Some(id)),
-            None if self.broken(Fault::MalformedConversationId404) => Err(self.conversation_not_found("chat-messages")),
-            None => {
-                let problem = Problem::Value("conversation_id must be a valid UUID");
-                Err(self.bad(schema, "conversation_id", problem, json!(text)))
-            }
-        }
-    }
-
-    fn streaming_member(&self, schema: &'static str, body: &Map<String, Value>, later: bool) -> Result<bool, Refusal> {
-        const MODES: &[&str] = &["blocking", "streaming"];
-        match body.get("response_mode") {
-            None => Ok(self.broken(Fault::StreamsByDefault)),
-            Some(Value::Null) if self.behaviour.null_response_mode => Ok(false),
-            Some(Value::String(mode)) if mode == "blocking" => Ok(later && self.broken(Fault::StreamsLaterBlocking)),
-            Some(Value::String(mode)) if mode == "streaming" => Ok(true),
-            Some(_) if self.broken(Fault::AnyModeBlocks) => Ok(false),
-            Some(other) => Err(self.bad(schema, "response_mode", Problem::NoChoice(MODES), other.clone())),
-        }
     }
 
     fn begin_completion(self: &Arc<Self>, app: usize, payload: Payload, now: Moment) -> Result<Generation, Refusal> {

@@ -64,7 +64,7 @@ async fn end_users_are_per_app() {
     let verdicts = Verdicts::default();
     let (chat, plain) = (Api::new(&server, "chat", &verdicts), Api::new(&server, "chat-plain", &verdicts));
     let id = chat.turn("u", "", "hello", "blocking").await.conversation();
-    assert_eq!(chat.conversations("u", "").await.column("id"), [id.clone()]);
+    assert_eq!(chat.conversations("u", "").await.column("id"), std::slice::from_ref(&id));
     assert!(plain.conversations("u", "").await.rows().is_empty());
     assert!(plain.messages("u", &id, "").await.is(404, "not_found"));
     assert!(plain.turn("u", &id, "again", "blocking").await.is(404, "not_found"));
@@ -232,9 +232,11 @@ async fn pings_come_at_their_interval_while_data_flows_too() {
     let server = start(Config { ping_every: Duration::from_millis(100), ..Config::default() }).await.unwrap();
     let verdicts = Verdicts::default();
     let api = Api::new(&server, "chat", &verdicts);
+    let began = std::time::Instant::now();
     let answer = api.turn("u", "", "gap:0.06 chunks:10 x", "streaming").await;
+    let most = began.elapsed().as_millis() / 100;
     let pings = answer.body.split_terminator("\n\n").filter(|block| *block == "event: ping").count();
-    assert!((3..=6).contains(&pings), "{pings} pings in about 0.54 s");
+    assert!(pings >= 3 && pings as u128 <= most, "{pings} pings in {most} intervals");
     assert_eq!(names(&answer).last().unwrap(), "message_end");
 }
 
