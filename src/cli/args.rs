@@ -58,7 +58,7 @@ pub struct TargetArgs {
     /// Seed of everything made up; the same seed sends the same requests
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Requests at the same time (default: 4; 32 on the embedded emulator)
+    /// Most requests at the same time (default: 8; 64 on the embedded emulator)
     #[arg(long, value_name = "N")]
     pub max_in_flight: Option<usize>,
     /// Limit of a whole exchange, e.g. 30s; other limits are never longer

@@ -38,7 +38,7 @@ async fn examine(args: &CheckArgs) -> Result<crate::report::run::RunReport, Fail
         seed: chosen.seed,
         keep: args.target.keep,
         client: chosen.client.clone(),
-        at_once: 0,
+        at_once: chosen.at_once,
         stop: stop.clone(),
     };
     let prepared = match prepare(request, Sink::collect()).await {

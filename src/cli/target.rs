@@ -20,6 +20,8 @@ pub struct Chosen {
     pub profile: Option<&'static Profile>,
     /// Settings of the client.
     pub client: Options,
+    /// Scenarios under way at the same time; 0 for all.
+    pub at_once: usize,
     /// Seed.
     pub seed: u64,
     /// It is the embedded emulator.
@@ -50,7 +52,9 @@ pub async fn choose(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Fail
         }
     };
     let embedded = server.is_some();
-    let max_in_flight = args.max_in_flight.unwrap_or(if embedded { 32 } else { 4 }).max(1);
+    let max_in_flight = args.max_in_flight.unwrap_or(if embedded { 64 } else { 8 }).max(1);
+    // An open stream holds its place while steps beside it need one more, so scenarios are limited, not only requests.
+    let at_once = if embedded && args.max_in_flight.is_none() { 0 } else { (max_in_flight / 2).clamp(1, 4) };
     let client = Options {
         epoch: Instant::now(),
         limits: limits(args.timeout),
@@ -58,7 +62,7 @@ pub async fn choose(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Fail
         max_body: 64 << 20,
         ..Options::default()
     };
-    Ok(Chosen { base_url, keys, profile, client, seed, embedded, notes, _server: server })
+    Ok(Chosen { base_url, keys, profile, client, at_once, seed, embedded, notes, _server: server })
 }
 
 /// The profile that `--profile` names; `None` for auto.

@@ -7,7 +7,7 @@ use super::seen::Seen;
 use super::stream::{Event, Stream, clip};
 use crate::model::{App, AppMode, FaultClass, Level};
 use base64::Engine as _;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Documented interval 10 s; scheduler jitter and one missed poll allowed.
 const LONGEST_SILENCE_US: u64 = 15_000_000;
@@ -177,9 +177,8 @@ fn asked_pace(query: &str) -> Option<(f64, f64)> {
 /// Judged on echo models that answer at the pace a query asks for.
 fn incremental(s: &Seen, n: &mut Notes) {
     let Some(stream) = stream(s).filter(|_| s.sent.valid() && s.exchange.fault.is_none()) else { return };
-    let words =
-        s.sent.query().map(str::to_owned).or_else(|| s.sent.inputs()?.get("query")?.as_str().map(str::to_owned));
-    let Some((gap, chunks)) = words.as_deref().and_then(asked_pace) else { return };
+    let inputs = s.sent.inputs().into_iter().flat_map(Map::values).filter_map(Value::as_str);
+    let Some((gap, chunks)) = s.sent.query().into_iter().chain(inputs).find_map(asked_pace) else { return };
     let asked_us = gap * (chunks - 1.0) * 1e6;
     if (s.exchange.timing.end_us as f64) < 0.8 * asked_us {
         return;
