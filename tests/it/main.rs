@@ -11,6 +11,7 @@ mod emulator_mutants;
 mod emulator_replay;
 mod engine;
 mod flow;
+mod matrix;
 mod report;
 mod scenario;
 mod schemas;
