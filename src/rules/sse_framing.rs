@@ -45,7 +45,7 @@ fn event_framing(s: &Seen, n: &mut Notes) {
             Some(format!("{} data lines in one block (no blank line between events)", f.data_lines))
         } else if f.event.as_deref().is_some_and(|e| e != "ping") {
             Some(format!("an `event: {}` line", clip(f.event.as_deref().unwrap_or(""))))
-        } else if !f.terminated && !(last && cut) {
+        } else if !(f.terminated || last && cut) {
             Some("a last block without a blank line".to_owned())
         } else {
             None
@@ -80,7 +80,7 @@ fn data_json(s: &Seen, n: &mut Notes) {
     let cut = s.cut() || s.exchange.fault.is_some() || s.truncated();
     let bad = stream.bad_data.iter().find(|(frame, _)| {
         let unfinished = !stream.frames[frame - 1].frame.terminated;
-        !is_ping_payload(stream, *frame) && !(cut && unfinished)
+        !(is_ping_payload(stream, *frame) || cut && unfinished)
     });
     n.expect(bad.is_none(), s, "payload", "one JSON object with a string `event` per data line", || {
         let (_, why) = bad.cloned().unwrap_or_default();
