@@ -18,3 +18,4 @@ mod schemas;
 mod snapshot;
 mod sse;
 mod store;
+mod variations;
