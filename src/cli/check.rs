@@ -37,6 +37,7 @@ async fn examine(args: &CheckArgs) -> Result<crate::report::run::RunReport, Fail
         choice: scenarios::choose(&args.scenarios, slow)?,
         seed: chosen.seed,
         keep: args.target.keep,
+        think: false,
         client: chosen.client.clone(),
         at_once: chosen.at_once,
         stop: stop.clone(),

@@ -47,6 +47,7 @@ async fn attack(args: &LoadArgs) -> Result<RunReport, Failure> {
         choice: scenarios::choose(&args.scenarios, true)?,
         seed: chosen.seed,
         keep: args.target.keep,
+        think: true,
         client: chosen.client.clone(),
         at_once: 0,
         stop: stop.clone(),
