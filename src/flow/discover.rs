@@ -5,6 +5,7 @@ use super::probe::{DiscoveryError, body_of, code, told_mode};
 use super::session::{Session, SessionOptions, Sink};
 use super::target::{AppTarget, Target};
 use super::url;
+use crate::client::Place;
 use crate::model::{App, AppMode, Exchange, Origin, parse_form};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -175,7 +176,7 @@ async fn send(
 ) -> Arc<Exchange> {
     let call = own_call(&session.target.base_url, app, session.limits, method, path, body.as_ref());
     let origin = Origin { scenario: SCENARIO.to_owned(), step: step.to_owned(), ..Origin::default() };
-    let built = Built { call, user: None, streams: false };
+    let built = Built { call, user: None, streams: false, place: Place::Queue };
     session.send(built, &app.app.label, origin, None, &session.stop).await
 }
 
