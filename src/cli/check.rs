@@ -3,11 +3,10 @@
 use super::args::CheckArgs;
 use super::exit::{Exit, Failure};
 use super::output::{Outputs, chain};
+use super::unexamined::Unexamined;
 use super::{interrupt, progress, scenarios, target};
 use crate::flow::Sink;
 use crate::model::Transcript;
-use crate::profile::Profile;
-use crate::rules::judge::Planned;
 use crate::store;
 use crate::suite::{Examination, ExamineError, Facts, Request, build_report, prepare};
 use std::path::Path;
@@ -30,11 +29,12 @@ async fn examine(args: &CheckArgs) -> Result<crate::report::run::RunReport, Fail
     interrupt::on_signal(&stop);
     let chosen = target::choose(&args.target, fastrand::u64(..)).await?;
     let slow = args.slow || (!args.quick && !chosen.embedded);
+    let choice = scenarios::choose(&args.scenarios, slow)?;
     let request = Request {
         base_url: chosen.base_url.clone(),
         keys: chosen.keys.clone(),
         profile: chosen.profile,
-        choice: scenarios::choose(&args.scenarios, slow)?,
+        choice: choice.clone(),
         seed: chosen.seed,
         keep: args.target.keep,
         client: chosen.client.clone(),
@@ -44,7 +44,13 @@ async fn examine(args: &CheckArgs) -> Result<crate::report::run::RunReport, Fail
     let prepared = match prepare(request, Sink::collect()).await {
         Ok(prepared) => prepared,
         Err(ExamineError::Engine(error)) => return Err(Failure::internal(chain(&error))),
-        Err(error) => return Ok(nothing_ran(&chosen, &error, args.strict, stop.is_cancelled())),
+        Err(ExamineError::Unexamined { reason, transcript }) => {
+            let (reason, transcript, interrupted) = (&reason, &*transcript, stop.is_cancelled());
+            let (chosen, choice, strict) = (&chosen, &choice, args.strict);
+            return Ok(
+                Unexamined { command: "check", chosen, choice, reason, transcript, interrupted, strict }.report()
+            );
+        }
     };
     let shown = progress::show(prepared.session.clone(), progress::scenarios);
     let mut examination = prepared.run().await.map_err(|e| Failure::internal(chain(&e)))?;
@@ -72,32 +78,6 @@ fn report(args: &CheckArgs, examination: Examination, saved: Option<String>) -> 
         saved_as: saved,
     };
     build_report(&examination.transcript, facts)
-}
-
-/// The report of a run that could not begin: incomplete, with the reason as its note.
-fn nothing_ran(
-    chosen: &target::Chosen,
-    error: &ExamineError,
-    strict: bool,
-    interrupted: bool,
-) -> crate::report::run::RunReport {
-    let transcript = Transcript::new(chosen.base_url.clone(), 0);
-    let mut notes = chosen.notes.clone();
-    notes.push(format!("nothing could be run: {}", chain(error)));
-    let facts = Facts {
-        command: "check",
-        profile: (chosen.profile.unwrap_or(Profile::documented()), "the server was not examined".to_owned()),
-        planned: &|_, _| Planned::No(crate::suite::select::NOT_ASKED.to_owned()),
-        whole_suite: false,
-        scenarios: Vec::new(),
-        notes,
-        harness_errors: Vec::new(),
-        interrupted,
-        strict,
-        elapsed_ms: 0,
-        saved_as: None,
-    };
-    build_report(&transcript, facts)
 }
 
 /// Saves the recording where asked, and always as `reports/check.transcript.json`, so that every finding can be shown again.

@@ -16,6 +16,7 @@ mod selftest;
 mod serve;
 mod snapshot;
 mod target;
+mod unexamined;
 
 pub use exit::Exit;
 
