@@ -5,7 +5,7 @@ use super::exit::Failure;
 use crate::report::run::RunReport;
 use crate::report::{Format, TerminalStyle, escape, render, terminal};
 use crate::store::OutputFile;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Report files, opened before the run so that a bad path fails in second 0.
@@ -40,8 +40,7 @@ impl Outputs {
             true => escape::terminal(&report.summary.line),
             false => terminal::render(report, &self.style),
         };
-        // A closed pipe (`| head`) is no reason to lose the report files.
-        let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+        println!("{}", text.trim_end());
         let mut written = Vec::new();
         for (format, file) in self.files {
             let text = render(format, report).map_err(|e| Failure::internal(chain(&e)))?;

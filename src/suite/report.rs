@@ -54,7 +54,7 @@ pub fn build_unexamined(transcript: &Transcript, mut facts: Facts, meant: &[&'st
     let stuck = |rule: &&'static Rule| Judgement {
         rule,
         outcome: Outcome::CouldNotRun,
-        reason: Some(format!("the server could not be examined: {reason}")),
+        reason: Some(reason.to_owned()),
         judged: 0,
         apps: BTreeMap::new(),
         findings: Vec::new(),
@@ -109,7 +109,11 @@ fn assemble(
     latency: Vec<LatencyRow>,
     requests: u64,
 ) -> RunReport {
-    let asked = |j: &Judgement| facts.whole_suite || j.judged > 0 || j.reason.as_deref() != Some(NOT_ASKED);
+    // Of a part of the suite, rules about apps that are not there were not asked for either.
+    let meant = |j: &Judgement| j.outcome == Outcome::CouldNotRun || !j.apps.is_empty();
+    let asked = |j: &Judgement| {
+        facts.whole_suite || j.judged > 0 || (meant(j) && j.reason.as_deref() != Some(NOT_ASKED))
+    };
     let rules: Vec<RuleResult> = judgements.into_iter().filter(asked).map(rule_result).collect();
     let mut scenarios = facts.scenarios;
     for error in &facts.harness_errors {

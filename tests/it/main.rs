@@ -1,6 +1,9 @@
 //! Integration tests, as one binary.
 
 mod captures;
+mod cli_check;
+mod cli_serve;
+mod cli_support;
 mod client;
 mod client_faults;
 mod client_support;
