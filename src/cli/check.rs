@@ -45,6 +45,7 @@ async fn examine(args: &CheckArgs) -> Result<crate::report::run::RunReport, Fail
         Ok(prepared) => prepared,
         Err(ExamineError::Engine(error)) => return Err(Failure::internal(chain(&error))),
         Err(ExamineError::Unexamined { reason, transcript }) => {
+            eprintln!("difyprobe: nothing could be run: {reason}");
             let (reason, transcript, interrupted) = (&reason, &*transcript, stop.is_cancelled());
             let (chosen, choice, strict) = (&chosen, &choice, args.strict);
             return Ok(

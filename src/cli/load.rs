@@ -58,6 +58,7 @@ async fn attack(args: &LoadArgs) -> Result<RunReport, Failure> {
         Ok(prepared) => prepared,
         Err(ExamineError::Engine(error)) => return Err(Failure::internal(chain(&error))),
         Err(ExamineError::Unexamined { reason, transcript }) => {
+            eprintln!("difyprobe: nothing could be run: {reason}");
             let (reason, transcript, interrupted) = (&reason, &*transcript, stop.is_cancelled());
             let (chosen, choice, strict) = (&chosen, &choice, args.strict);
             return Ok(Unexamined { command: "load", chosen, choice, reason, transcript, interrupted, strict }.report());

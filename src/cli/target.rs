@@ -55,7 +55,7 @@ pub async fn choose(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Fail
         epoch: Instant::now(),
         limits: limits(args.timeout),
         max_in_flight,
-        max_body: 64 << 20,
+        max_body: 16 << 20,
         ..Options::default()
     };
     Ok(Chosen { base_url, keys, profile, client, seed, embedded, notes, _server: server })

@@ -111,9 +111,8 @@ fn assemble(
 ) -> RunReport {
     // Of a part of the suite, rules about apps that are not there were not asked for either.
     let meant = |j: &Judgement| j.outcome == Outcome::CouldNotRun || !j.apps.is_empty();
-    let asked = |j: &Judgement| {
-        facts.whole_suite || j.judged > 0 || (meant(j) && j.reason.as_deref() != Some(NOT_ASKED))
-    };
+    let asked =
+        |j: &Judgement| facts.whole_suite || j.judged > 0 || (meant(j) && j.reason.as_deref() != Some(NOT_ASKED));
     let rules: Vec<RuleResult> = judgements.into_iter().filter(asked).map(rule_result).collect();
     let mut scenarios = facts.scenarios;
     for error in &facts.harness_errors {

@@ -80,7 +80,7 @@ fn scenarios_that_fit_no_app_are_never_green() {
     place
         .run(&with(&["check", &one], &flags))
         .exits(3)
-        .says(&["no scenario fits", "completion.blocking: it is for completion apps, this is a chat app"]);
+        .says(&["no scenario fits", "completion.basic: it is for completion apps, this is a chat app"]);
     let report = place.report("check.json");
     assert_eq!((&report["verdict"], &report["exit_code"]), (&"incomplete".into(), &3.into()));
     assert!(report["rules"].as_array().unwrap().iter().all(|r| r["outcome"] == "could-not-run"));

@@ -25,7 +25,7 @@ fn a_served_emulator_passes_with_one_flag_per_app_and_leaves_on_sigterm() {
 fn a_key_alone_is_enough_and_may_come_from_the_environment() {
     let place = Place::new();
     let served = Served::start(&[]);
-    let one = scenario("completion");
+    let one = scenario("completion-stream");
     place
         .run(&["check", &one, "--base-url", &served.base_url, "--api-key", &served.completion])
         .exits(0)
@@ -62,9 +62,7 @@ fn a_mutant_fails_its_rule_with_the_evidence_to_repeat_it() {
     assert!(text.contains(&format!("{one}:")) && text.starts_with("chat.rename."), "{text}");
     assert!(evidence["wire"].as_array().unwrap().iter().any(|l| l.as_str().unwrap().starts_with("< 200")));
     let flat = ran.flat();
-    assert!(
-        flat.contains("curl -sS -i -X POST") && flat.contains(text) && flat.contains("> POST /v1/conversations/")
-    );
+    assert!(flat.contains("curl -sS -i -X POST") && flat.contains(text) && flat.contains("> POST /v1/conversations/"));
 }
 
 #[test]

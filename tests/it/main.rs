@@ -4,6 +4,7 @@ mod captures;
 mod cli_check;
 mod cli_serve;
 mod cli_support;
+mod cli_targets;
 mod client;
 mod client_faults;
 mod client_support;
