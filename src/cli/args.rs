@@ -59,10 +59,10 @@ pub struct TargetArgs {
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
     /// Requests at the same time (default: 4; 32 on the embedded emulator)
-    #[arg(long, value_name = "N")]
-    pub max_in_flight: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_in_flight: Option<u32>,
     /// Limit of a whole exchange, e.g. 30s; other limits are never longer
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = positive)]
     pub timeout: Option<Duration>,
     /// Leave what was created on the server
     #[arg(long)]
@@ -133,10 +133,10 @@ pub struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub users: u32,
     /// No scenario is begun after this, e.g. 30s, 5m
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = positive)]
     pub duration: Option<Duration>,
     /// Scenarios that each user runs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub iterations: Option<u32>,
     #[command(flatten)]
     pub target: TargetArgs,
@@ -258,6 +258,10 @@ pub struct LintArgs {
     /// Scenario files or folders
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|d| if d.is_zero() { Err("must be longer than 0".to_owned()) } else { Ok(d) })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

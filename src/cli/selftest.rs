@@ -16,6 +16,12 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
     let wanted =
         move |m: &Mutant| filter.as_deref().is_none_or(|f| m.id.contains(f) || m.victims.iter().any(|v| v.contains(f)));
+    if !emulator::mutants().iter().any(&wanted) {
+        let filter = args.filter.as_deref().unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "no mutant has `{filter}` in its id or victims; `difyprobe selftest --list` names them"
+        )));
+    }
     if args.list {
         for mutant in emulator::mutants().iter().filter(|m| wanted(m)) {
             println!("{}\n    {}\n    noticed by {}", mutant.id, mutant.what, mutant.victims.join(", "));

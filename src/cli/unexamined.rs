@@ -27,8 +27,9 @@ pub struct Unexamined<'u> {
 }
 
 impl Unexamined<'_> {
-    /// Its report.
+    /// Its report; the reason is also told on stderr, where `--quiet` leaves it.
     pub fn report(&self) -> RunReport {
+        eprintln!("difyprobe: nothing could be run: {}", self.reason);
         let meant = |r: &&'static Rule| {
             self.choice.whole_suite || self.choice.scenarios.iter().any(|s| s.rules.iter().any(|id| id == r.id))
         };

@@ -28,6 +28,7 @@ use exchange::Flight;
 use redact::Redactor;
 use slots::Slots;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use target::Target;
 use tokio::sync::OnceCell;
@@ -47,6 +48,8 @@ struct Shared {
     redactor: Redactor,
     pool: pool::Pool,
     slots: Slots,
+    /// Bytes of bodies kept so far.
+    kept: AtomicU64,
     tls: OnceCell<TlsConnector>,
 }
 
@@ -54,6 +57,7 @@ impl Client {
     /// Prepares a client; nothing is connected yet.
     pub fn new(options: Options) -> Client {
         let shared = Shared {
+            kept: AtomicU64::new(0),
             redactor: Redactor::new(&options.secrets),
             pool: pool::Pool::default(),
             slots: Slots::new(options.max_in_flight),
@@ -90,7 +94,7 @@ impl Client {
         stop: &CancellationToken,
     ) -> Recorded {
         let shared = &*self.shared;
-        let mut flight = Flight::new(shared.options.keep_body);
+        let mut flight = Flight::new(shared.room());
         let end = shared.fly(place, &call, &mut flight, watch, stop).await;
         shared.recorded(call, flight, end)
     }
@@ -103,7 +107,16 @@ impl Client {
     }
 }
 
+/// What is kept of a body when [`Options::keep_total`] is used up.
+const KEEP_WHEN_FULL: usize = 64 << 10;
+
 impl Shared {
+    /// Bytes that may be kept of the next body.
+    fn room(&self) -> usize {
+        let full = self.kept.load(Relaxed) >= self.options.keep_total;
+        if full { self.options.keep_body.min(KEEP_WHEN_FULL) } else { self.options.keep_body }
+    }
+
     /// Everything that is not part of the timing, then the exchange within its limits.
     async fn fly(
         &self,
@@ -157,6 +170,7 @@ impl Shared {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             (name.as_str().to_owned(), self.redactor.text(value))
         };
+        self.kept.fetch_add(body.kept.len() as u64, Relaxed);
         let cut = faulty || body.received > body.kept.len() as u64;
         let (kept, edits) = self.redactor.bytes(body.kept, cut);
         let mut reads = body.reads;
