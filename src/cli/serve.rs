@@ -34,7 +34,7 @@ fn config(args: &ServeArgs) -> Result<Config, Failure> {
         apps: if apps.is_empty() { defaults.apps } else { apps },
         host: args.host,
         port: args.port,
-        pace: Pace { first_chunk: args.first_chunk, gap: args.gap, chunk_chars: args.chunk_chars.max(1) },
+        pace: Pace { first_chunk: args.first_chunk, gap: args.gap, chunk_chars: args.chunk_chars as usize },
         ping_every: args.ping_every,
         mutant,
         ..Config::default()

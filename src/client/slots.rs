@@ -53,3 +53,28 @@ impl Slots {
         Ok(places)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    async fn waits<T>(future: impl Future<Output = T>) -> bool {
+        tokio::time::timeout(Duration::from_millis(20), future).await.is_err()
+    }
+
+    #[tokio::test]
+    async fn places_for_lanes_are_given_together_and_come_back_one_by_one() {
+        let slots = Slots::new(2);
+        let first = slots.take(Place::Queue).await.unwrap();
+        assert!(waits(slots.many(2)).await, "only one is free");
+        drop(first);
+        let mut both = slots.many(5).await.unwrap();
+        assert_eq!(both.len(), 2, "there are no more");
+        assert!(waits(slots.take(Place::Queue)).await);
+        assert!(slots.take(Place::Beside).await.unwrap().is_none());
+        let held = slots.take(Place::Reserved(both.pop().unwrap())).await.unwrap();
+        drop(held);
+        assert!(!waits(slots.take(Place::Queue)).await);
+    }
+}

@@ -61,12 +61,12 @@ impl Selection {
         let runs = |s: &Arc<Scenario>| self.jobs.iter().any(|j| Arc::ptr_eq(&j.scenario, s));
         let idle = self.choice.scenarios.iter().filter(|s| !runs(s));
         idle.map(|s| {
-            let reasons = self.apps.iter().filter_map(|app| match fate(s, app, self.choice.slow) {
+            let mut reasons = self.apps.iter().filter_map(|app| match fate(s, app, self.choice.slow) {
                 Fate::NotApplicable(reason) => Some(reason),
                 Fate::Slow => Some("it is slow by design; `--slow` runs it".to_owned()),
                 Fate::Runs => None,
             });
-            (Arc::clone(s), reasons.last().unwrap_or_else(|| "there is no app".to_owned()))
+            (Arc::clone(s), reasons.next().unwrap_or_else(|| "there is no app".to_owned()))
         })
         .collect()
     }

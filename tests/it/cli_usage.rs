@@ -100,6 +100,8 @@ fn commands_and_ids_typed_wrong_get_a_suggestion() {
         &["did you mean `chat.conversation-id.stable`?"],
     );
     refused(&place, &["rules", "explain", "xyzzy"], &["`difyprobe rules` lists them"]);
+    refused(&place, &["selftest", "auth", "--json", "."], &["--json", "Is a directory"]);
+    refused(&place, &["selftest", "--at-once", "0"], &["--at-once"]);
     refused(&place, &["selftest", "no-such-mutant"], &["no mutant", "selftest --list"]);
     place.run(&[]).exits(2).says(&["Usage: difyprobe <COMMAND>"]);
     place.run(&["--version"]).exits(0).says(&[env!("CARGO_PKG_VERSION")]);
