@@ -58,7 +58,7 @@ async fn examine(args: &SnapshotArgs) -> Result<Examination, Failure> {
         keep: args.target.keep,
         think: false,
         client: chosen.client.clone(),
-        at_once: chosen.at_once,
+        at_once: 0,
         stop,
     };
     let prepared = prepare(request, Sink::collect()).await.map_err(|e| Failure::incomplete(chain(&e)))?;
