@@ -57,7 +57,7 @@ async fn examine(args: &SnapshotArgs) -> Result<Examination, Failure> {
         seed: chosen.seed,
         keep: args.target.keep,
         client: chosen.client.clone(),
-        at_once: 0,
+        at_once: chosen.at_once,
         stop,
     };
     let prepared = prepare(request, Sink::collect()).await.map_err(|e| Failure::incomplete(chain(&e)))?;

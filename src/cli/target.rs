@@ -27,6 +27,8 @@ pub struct Chosen {
     pub profile: Option<&'static Profile>,
     /// Settings of the client.
     pub client: Options,
+    /// Scenarios under way at the same time; 0 for all.
+    pub at_once: usize,
     /// Seed.
     pub seed: u64,
     /// It is the embedded emulator.
@@ -47,7 +49,7 @@ impl Chosen {
             seed: self.seed,
             keep,
             client: self.client.clone(),
-            at_once: 0,
+            at_once: self.at_once,
             stop: stop.clone(),
         }
     }
@@ -80,10 +82,12 @@ pub async fn choose(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Fail
         }
     };
     let embedded = server.is_some();
-    let max_in_flight = args.max_in_flight.map_or(if embedded { 32 } else { 4 }, |n| n as usize);
+    let max_in_flight = args.max_in_flight.map_or(if embedded { 64 } else { 8 }, |n| n as usize);
     if max_in_flight == 1 {
         notes.push("--max-in-flight 1: rules about requests side by side cannot be shown".to_owned());
     }
+    // An open stream holds its place while steps beside it need one more, so scenarios are limited, not only requests.
+    let at_once = if embedded && args.max_in_flight.is_none() { 0 } else { (max_in_flight / 2).clamp(1, 4) };
     let client = Options {
         epoch: Instant::now(),
         limits: limits(args.timeout),
@@ -92,7 +96,7 @@ pub async fn choose(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Fail
         max_body: MAX_BODY,
         ..Options::default()
     };
-    Ok(Chosen { base_url, keys, profile, client, seed, embedded, notes, _server: server })
+    Ok(Chosen { base_url, keys, profile, client, at_once, seed, embedded, notes, _server: server })
 }
 
 /// A key on the command line, rather than one that happens to be in the environment.

@@ -42,6 +42,8 @@ pub struct State {
     pub graveyard: HashMap<String, (String, Conversation)>,
     /// The query of the latest turn of the app.
     pub latest_query: Option<String>,
+    /// What each end user's latest completion said, for the fault that remembers it.
+    pub latest_queries: HashMap<String, String>,
     /// How many `/info` were answered.
     pub infos: u64,
     next_sequence: u64,
@@ -147,6 +149,7 @@ impl State {
             deleted: HashMap::new(),
             graveyard: HashMap::new(),
             latest_query: None,
+            latest_queries: HashMap::new(),
             infos: 0,
             next_sequence: 0,
         }

@@ -90,14 +90,14 @@ impl Core {
         }
         let said = given.unwrap_or(payload.query);
         let mut state = self.state(app);
-        let addition = match &state.latest_query {
+        let addition = match state.latest_queries.get(&payload.user) {
             Some(before) if self.broken(Fault::CompletionRemembers) && payload.conversation_sent => {
                 format!(" | before: {before}")
             }
-            _ => self.foreign_query(&state, &payload.user),
+            _ => String::new(),
         };
         if self.broken(Fault::CompletionRemembers) {
-            state.latest_query = Some(said.clone());
+            state.latest_queries.insert(payload.user.clone(), said.clone());
         }
         let ids = Ids { task: state.uuid(), message: state.uuid(), conversation: None, created_at: now.unix_seconds() };
         state.add_lone_message(&payload.user, &ids.message);

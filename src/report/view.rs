@@ -16,7 +16,7 @@ pub const OUTCOMES: [(Outcome, &str); 7] = [
 ];
 
 /// Metrics that a short latency table shows.
-const MAIN_METRICS: [&str; 4] = ["ttfe", "ttft", "e2e", "e2e_sched"];
+const MAIN_METRICS: [&str; 5] = ["ttfb", "ttfe", "ttft", "e2e", "e2e_sched"];
 
 /// The word of an outcome, as in [`OUTCOMES`].
 pub fn word(outcome: Outcome) -> &'static str {
@@ -86,14 +86,14 @@ pub fn messages(rule: &RuleResult) -> Vec<&str> {
     seen
 }
 
-/// The rows that a short latency table shows: the main metrics, turns only where a group has both.
+/// The rows that a short latency table shows: the main metrics, first and later turns apart where a group has both.
 pub fn main_rows(report: &RunReport) -> Vec<&LatencyRow> {
     let rows = &report.latency;
     let both = |row: &LatencyRow| {
         let has = |turn| rows.iter().any(|r| r.metric == row.metric && r.group == row.group && r.turn == turn);
         has("first") && has("later")
     };
-    let main = |row: &&LatencyRow| MAIN_METRICS.contains(&row.metric.as_str()) && (row.turn == "all" || both(row));
+    let main = |row: &&LatencyRow| MAIN_METRICS.contains(&row.metric.as_str()) && (row.turn == "all") != both(row);
     rows.iter().filter(main).collect()
 }
 

@@ -96,10 +96,14 @@ impl Notes {
         })
     }
 
-    /// A JSON document must fit its schema. Usage has rules of its own and is left out.
+    /// A JSON document must fit its schema. Usage and timestamps have rules of their own and are left out.
     pub fn fits(&mut self, at: &Seen, document: Document, value: &Value) {
         let violations = schema::check(document, value);
-        let bad = violations.iter().find(|v| !v.path.starts_with("/metadata/usage"));
+        let stamp = |path: &str| path.ends_with("created_at") || path.ends_with("updated_at");
+        let elsewhere = |v: &schema::Violation| {
+            v.path.starts_with("/metadata/usage") || (stamp(&v.path) && v.keyword != "required")
+        };
+        let bad = violations.iter().find(|v| !elsewhere(v));
         self.expect(bad.is_none(), at, "schema", format!("a document that fits schemas/{}", document.file()), || {
             bad.map(|v| format!("{}: {}", if v.path.is_empty() { "/" } else { &v.path }, v.message)).unwrap_or_default()
         });

@@ -201,9 +201,7 @@ fn body_defects(body: &Map<String, Value>, app: &App, endpoint: Endpoint, sent: 
         None => {}
         Some(Value::String(text)) if text == "streaming" => {}
         Some(Value::String(text)) if text == "blocking" => {
-            if app.mode.is_some_and(|m| !m.can_block()) {
-                found.push(Defect::Unblockable);
-            }
+            found.extend(app.mode.filter(|m| !m.can_block()).map(|_| Defect::Unblockable));
         }
         Some(Value::String(_)) => found.push(Defect::Mode),
         Some(_) => found.push(Defect::Odd),

@@ -7,7 +7,7 @@ use super::seen::Seen;
 use super::stream::{Event, Stream, clip};
 use crate::model::{App, AppMode, FaultClass, Level};
 use base64::Engine as _;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Documented interval 10 s; scheduler jitter and one missed poll allowed.
 const LONGEST_SILENCE_US: u64 = 15_000_000;
@@ -45,7 +45,7 @@ fn event_framing(s: &Seen, n: &mut Notes) {
             Some(format!("{} data lines in one block (no blank line between events)", f.data_lines))
         } else if f.event.as_deref().is_some_and(|e| e != "ping") {
             Some(format!("an `event: {}` line", clip(f.event.as_deref().unwrap_or(""))))
-        } else if !f.terminated && !(last && cut) {
+        } else if !(f.terminated || last && cut) {
             Some("a last block without a blank line".to_owned())
         } else {
             None
@@ -80,7 +80,7 @@ fn data_json(s: &Seen, n: &mut Notes) {
     let cut = s.cut() || s.exchange.fault.is_some() || s.truncated();
     let bad = stream.bad_data.iter().find(|(frame, _)| {
         let unfinished = !stream.frames[frame - 1].frame.terminated;
-        !is_ping_payload(stream, *frame) && !(cut && unfinished)
+        !(is_ping_payload(stream, *frame) || cut && unfinished)
     });
     n.expect(bad.is_none(), s, "payload", "one JSON object with a string `event` per data line", || {
         let (_, why) = bad.cloned().unwrap_or_default();
@@ -177,9 +177,8 @@ fn asked_pace(query: &str) -> Option<(f64, f64)> {
 /// Judged on echo models that answer at the pace a query asks for.
 fn incremental(s: &Seen, n: &mut Notes) {
     let Some(stream) = stream(s).filter(|_| s.sent.valid() && s.exchange.fault.is_none()) else { return };
-    let words =
-        s.sent.query().map(str::to_owned).or_else(|| s.sent.inputs()?.get("query")?.as_str().map(str::to_owned));
-    let Some((gap, chunks)) = words.as_deref().and_then(asked_pace) else { return };
+    let inputs = s.sent.inputs().into_iter().flat_map(Map::values).filter_map(Value::as_str);
+    let Some((gap, chunks)) = s.sent.query().into_iter().chain(inputs).find_map(asked_pace) else { return };
     let asked_us = gap * (chunks - 1.0) * 1e6;
     if (s.exchange.timing.end_us as f64) < 0.8 * asked_us {
         return;

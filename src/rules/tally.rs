@@ -11,12 +11,15 @@ use std::collections::HashMap;
 /// Findings kept per rule and app; more are only counted.
 const MOST_KEPT: usize = 20;
 
+/// Judges one exchange.
+type OneExchange = fn(&Seen, &mut Notes);
+
 /// Running judgements of the rules marked [`Load::Every`].
 pub struct Tally {
     profile: &'static Profile,
     base_path: String,
     started_unix_us: u64,
-    rules: Vec<(&'static Rule, fn(&Seen, &mut Notes))>,
+    rules: Vec<(&'static Rule, OneExchange)>,
     notes: HashMap<(usize, String), Notes>,
 }
 
@@ -56,7 +59,7 @@ impl Tally {
 
     /// The verdicts so far, of rules that judged something.
     pub fn judgements(&self, apps: &[App]) -> Vec<Judgement> {
-        let of = |(index, (rule, _)): (usize, &(&'static Rule, fn(&Seen, &mut Notes)))| {
+        let of = |(index, (rule, _)): (usize, &(&'static Rule, OneExchange))| {
             let per_app = apps.iter().map(|app| {
                 let notes = self.notes.get(&(index, app.label.clone()));
                 let nothing = || (crate::model::Outcome::NotApplicable, Some("no such response".to_owned()));

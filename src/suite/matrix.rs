@@ -152,11 +152,11 @@ pub fn keys_of(server: &emulator::Running) -> Vec<Given> {
     server.keys().iter().map(given).collect()
 }
 
-/// Rule id, and what is to be told about it.
-type Noticed = (&'static str, String);
+/// A rule id and a line about it.
+type Row = (&'static str, String);
 
 /// Rules with a finding that the profile does not excuse, and those that could not be run.
-fn noticed(examination: &Examination) -> (Vec<Noticed>, Vec<Noticed>) {
+fn noticed(examination: &Examination) -> (Vec<Row>, Vec<Row>) {
     let planned =
         |rule: &rules::Rule, app: &crate::model::App| examination.selection.planned(rule, app, &examination.runs);
     let judgements = judge(&examination.transcript, examination.profile.0, &planned);
