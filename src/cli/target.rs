@@ -48,6 +48,7 @@ impl Chosen {
             choice,
             seed: self.seed,
             keep,
+            think: false,
             client: self.client.clone(),
             at_once: self.at_once,
             stop: stop.clone(),

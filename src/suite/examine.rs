@@ -24,6 +24,8 @@ pub struct Request {
     pub seed: u64,
     /// Leave what was created on the server.
     pub keep: bool,
+    /// Sleep the think times of the scenarios: right for a load, a waste of time for a check.
+    pub think: bool,
     /// Settings of the client: limits, requests at once, caps.
     pub client: Options,
     /// Scenarios under way at the same time.
@@ -95,7 +97,7 @@ pub async fn prepare(request: Request, sink: Sink) -> Result<Prepared, ExamineEr
         run_id: run_id.clone(),
         seed: request.seed,
         stop: request.stop.clone(),
-        pace: Pace { honour_think: false },
+        pace: Pace { honour_think: request.think },
         keep: request.keep,
         grace: Duration::from_secs(5),
         first_id,

@@ -1,6 +1,7 @@
 //! A whole examination: which scenarios run on which apps, the run itself, and the report of it.
 
 pub mod builtin;
+pub mod catalogue;
 pub mod examine;
 pub mod live;
 pub mod matrix;

@@ -1,5 +1,6 @@
 //! Integration tests, as one binary.
 
+mod architecture;
 mod captures;
 mod cli_check;
 mod cli_judge;
@@ -13,6 +14,7 @@ mod client;
 mod client_faults;
 mod client_support;
 mod client_tls;
+mod docs;
 mod emulator;
 mod emulator_client;
 mod emulator_mutants;
@@ -21,6 +23,7 @@ mod engine;
 mod flow;
 mod matrix;
 mod report;
+mod rules_doc;
 mod scenario;
 mod schemas;
 mod snapshot;
