@@ -58,7 +58,7 @@ pub struct TargetArgs {
     /// Seed of everything made up; the same seed sends the same requests
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Most requests at the same time (default: 8, on the embedded emulator 64, under load no limit)
+    /// Most requests at the same time (default: 4, on the embedded emulator 64, under load no limit)
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_in_flight: Option<u32>,
     /// Limit of a whole exchange, e.g. 30s; other limits are never longer

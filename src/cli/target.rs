@@ -83,7 +83,7 @@ pub async fn choose(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Fail
         }
     };
     let embedded = server.is_some();
-    let max_in_flight = args.max_in_flight.map_or(if embedded { 64 } else { 8 }, |n| n as usize);
+    let max_in_flight = args.max_in_flight.map_or(if embedded { 64 } else { 4 }, |n| n as usize);
     if max_in_flight == 1 {
         notes.push("--max-in-flight 1: rules about requests side by side cannot be shown".to_owned());
     }

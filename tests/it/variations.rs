@@ -68,6 +68,7 @@ async fn findings(variation: Variation) -> Vec<String> {
         choice: Choice { scenarios: builtin::conformance().expect("clean"), slow: false, whole_suite: true },
         seed: 7,
         keep: false,
+        think: false,
         client: Options { epoch: Instant::now(), max_in_flight: 64, ..Options::default() },
         at_once: 0,
         stop: CancellationToken::new(),
