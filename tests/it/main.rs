@@ -16,5 +16,6 @@ mod report;
 mod scenario;
 mod schemas;
 mod snapshot;
+mod snapshot_cli;
 mod sse;
 mod store;
