@@ -20,7 +20,7 @@ pub struct Entry {
     pub app: String,
     /// The canonical text.
     pub canonical: String,
-    /// Path of the scenario file; kept in the snapshot for reviewers.
+    /// Path of the scenario file; kept in the snapshot for reviewers where the file exists.
     pub scenario_file: String,
     /// First request line in canonical form; for reviewers, not compared.
     pub request: String,

@@ -26,7 +26,7 @@ fn entry(step: &str, canonical: &str) -> Entry {
         step: step.to_owned(),
         app: String::new(),
         canonical: canonical.to_owned(),
-        scenario_file: "scenarios/chat.yaml".to_owned(),
+        scenario_file: "scenarios/conformance/chat-stop.yaml".to_owned(),
         request: "POST /chat-messages".to_owned(),
         place: "scenarios/chat.yaml:12:5".to_owned(),
     }
@@ -71,7 +71,7 @@ fn what_is_new_waits_for_review_and_is_the_same_once_accepted() {
     assert!(waiting.starts_with("---\nsource: "), "{waiting}");
     assert!(waiting.ends_with("---\nPOST /x\n\n-> 200\n"), "{waiting}");
     assert!(waiting.contains("request: POST /chat-messages"), "{waiting}");
-    assert!(waiting.contains("input_file: scenarios/chat.yaml\n"), "{waiting}");
+    assert!(waiting.contains("input_file: scenarios/conformance/chat-stop.yaml\n"), "{waiting}");
     assert!(!waiting.contains(":12:5"), "a line number goes out of date: {waiting}");
     assert_eq!(verdicts[0].place.as_deref(), Some("scenarios/chat.yaml:12:5"));
 
@@ -140,6 +140,7 @@ fn a_scenario_elsewhere_on_this_machine_leaves_no_path_behind() {
     let dir = temp();
     let folder = folder(&dir);
     let elsewhere = dir.path().join("chat.yaml").display().to_string();
+    fs::write(&elsewhere, "").unwrap();
     compare(&folder, vec![Entry { scenario_file: elsewhere, ..entry("turn", "a") }], Mode::Update);
     let text = read(&folder, "chat.turns.turn.snap");
     assert!(!text.contains("input_file") && !text.contains("chat.yaml"), "{text}");
