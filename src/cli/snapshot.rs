@@ -66,6 +66,7 @@ async fn examine(args: &SnapshotArgs) -> Result<Examination, Failure> {
         choice: scenarios::choose(&args.scenarios, false)?,
         seed: chosen.seed,
         keep: args.target.keep,
+        think: false,
         client: chosen.client.clone(),
         at_once: chosen.at_once,
         stop,
