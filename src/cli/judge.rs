@@ -33,7 +33,7 @@ pub fn run(args: JudgeArgs) -> Result<Exit, Failure> {
             harness_errors: Vec::new(),
             interrupted: false,
             strict: args.strict,
-            elapsed_ms: 0,
+            elapsed_ms: recorded_ms(transcript),
             saved_as: args.transcripts.first().map(|p| p.display().to_string()),
         };
         let report = build_report(transcript, facts);
@@ -47,6 +47,11 @@ pub fn run(args: JudgeArgs) -> Result<Exit, Failure> {
         return Err(Failure::incomplete("no transcript to judge"));
     }
     Ok(worst)
+}
+
+/// From the start of the recording to the end of its last exchange.
+fn recorded_ms(transcript: &Transcript) -> u64 {
+    transcript.exchanges.iter().map(|e| e.ended_us()).max().unwrap_or(0) / 1000
 }
 
 fn profile(asked: Option<&'static Profile>, transcript: &Transcript) -> (&'static Profile, String) {

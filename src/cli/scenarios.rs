@@ -7,6 +7,7 @@ use crate::scenario::ast::Scenario;
 use crate::scenario::{Diagnostic, lint_rules, parse_bytes, render_all};
 use crate::store;
 use crate::suite::{Choice, builtin};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -41,12 +42,23 @@ pub fn read(paths: &[PathBuf], color: bool) -> Result<Read, Failure> {
             read.problems.push(show(&diagnostics, &bytes, color));
         }
     }
-    let mut ids: Vec<&str> = read.scenarios.iter().map(|s| s.id.as_str()).collect();
-    ids.sort_unstable();
-    if let Some(pair) = ids.windows(2).find(|w| w[0] == w[1]) {
-        read.problems.push(format!("error: two files have the scenario id `{}`; ids must be unique\n", pair[0]));
-    }
+    let doubled = doubled_ids(&read.scenarios);
+    read.problems.extend(doubled);
     Ok(read)
+}
+
+/// Reports name scenarios by their ids.
+fn doubled_ids(scenarios: &[Arc<Scenario>]) -> Vec<String> {
+    let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for scenario in scenarios {
+        files.entry(&scenario.id).or_default().push(&scenario.file);
+    }
+    let doubled = files.into_iter().filter(|(_, files)| files.len() > 1);
+    doubled
+        .map(|(id, files)| {
+            format!("error: the scenario id `{id}` is in {}; ids must be unique\n", files.join(" and in "))
+        })
+        .collect()
 }
 
 /// The chosen scenarios: the named files, else the built-in suite.

@@ -9,5 +9,5 @@ pub mod report;
 pub mod select;
 
 pub use examine::{Examination, ExamineError, Request, prepare};
-pub use report::{Facts, build as build_report};
+pub use report::{Facts, build as build_report, build_unexamined};
 pub use select::{Choice, Selection};

@@ -2,6 +2,14 @@
 
 mod architecture;
 mod captures;
+mod cli_check;
+mod cli_judge;
+mod cli_load;
+mod cli_secrets;
+mod cli_serve;
+mod cli_support;
+mod cli_targets;
+mod cli_usage;
 mod client;
 mod client_faults;
 mod client_support;
@@ -21,3 +29,4 @@ mod schemas;
 mod snapshot;
 mod sse;
 mod store;
+mod variations;

@@ -6,6 +6,9 @@ use crate::report::escape;
 use crate::report::run::RunReport;
 use crate::report::{units, view};
 
+/// Rules that could not be run are named up to this many; a server that cannot be reached leaves all of them.
+const NAMED: usize = 30;
+
 fn paint(outcome: Outcome) -> Paint {
     match outcome {
         Outcome::Pass => Paint::Good,
@@ -33,7 +36,7 @@ pub fn write_known(page: &mut Page, report: &RunReport) {
     }
 }
 
-/// Rules of one outcome, grouped by the reason. Those that do not apply are only counted unless verbose.
+/// Rules of one outcome, grouped by the reason. Many of them, and those that do not apply, are only counted unless verbose.
 pub fn write_reasons(page: &mut Page, report: &RunReport, outcome: Outcome) {
     let rules = view::with(report, &[outcome]);
     if rules.is_empty() {
@@ -41,7 +44,7 @@ pub fn write_reasons(page: &mut Page, report: &RunReport, outcome: Outcome) {
     }
     let title = if outcome == Outcome::CouldNotRun { "Could not be run" } else { "Not applicable" };
     page.heading(&format!("{title} ({})", rules.len()));
-    let names = outcome == Outcome::CouldNotRun || page.verbosity > 0;
+    let names = (outcome == Outcome::CouldNotRun && rules.len() <= NAMED) || page.verbosity > 0;
     for (reason, rules) in view::by_reason(&rules) {
         let count = units::count(rules.len() as u64, "rule");
         let text = format!("{count}: {}", escape::clip(reason, 500));
