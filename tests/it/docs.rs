@@ -106,6 +106,20 @@ fn commands() -> Vec<(String, Vec<String>)> {
 }
 
 #[test]
+fn the_drawing_of_the_floors_names_every_module() {
+    let text = page("docs/architecture.md");
+    let drawing: Vec<&str> = text.split("```").nth(1).unwrap_or_default().lines().collect();
+    for entry in std::fs::read_dir(root().join("src")).expect("src") {
+        let entry = entry.expect("an entry");
+        if entry.path().is_dir() {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let drawn = drawing.iter().any(|l| l.get(3..).and_then(|l| l.split(' ').next()) == Some(name.as_str()));
+            assert!(drawn, "{name}");
+        }
+    }
+}
+
+#[test]
 fn flags_that_the_pages_use_exist() {
     let commands = commands();
     assert!(commands.len() >= 8, "only {} commands found", commands.len());
