@@ -164,3 +164,38 @@ impl Writer<'_> {
         self.out.push_str(&"  ".repeat(depth));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical::Text;
+    use crate::model::Endpoint;
+    use serde_json::json;
+
+    const SCOPE: Scope<'static> =
+        Scope { endpoint: Endpoint::Conversations, event: None, reply: true, text: Text::Exact };
+
+    #[test]
+    fn characters_that_cannot_be_seen_are_escaped() {
+        let text = write(&json!({"a": "x\u{2028}y\u{85}z\u{feff} \u{301}\n"}), SCOPE, &Ids::default());
+        assert_eq!(text, "{\n  \"a\": \"x\\u2028y\\u0085z\\ufeff \u{301}\\n\"\n}");
+    }
+
+    #[test]
+    fn only_neighbours_from_side_by_side_are_put_in_order() {
+        let id = |n: u32| format!("{n:08}-77d2-4eac-8fed-0ebd7c1811f6");
+        let mut ids = Ids::default();
+        ids.note(&id(1), "conv");
+        ids.set_side_by_side(true);
+        (2..=4).for_each(|n| ids.note(&id(n), "conv"));
+        let list = |order: [u32; 4]| {
+            let rows = order.map(|n| json!({ "id": id(n) }));
+            json!({ "data": rows })
+        };
+        let mut document = list([4, 2, 1, 3]);
+        settle(&mut document, &ids);
+        assert_eq!(document, list([2, 4, 1, 3]));
+        let text = write(&document, SCOPE, &ids);
+        assert_eq!(text.matches("come in any order").count(), 1, "{text}");
+    }
+}
