@@ -29,6 +29,10 @@ pub enum Command {
     /// Judge saved transcripts again, offline
     Judge(JudgeArgs),
     /// Compare the scenarios' exchanges with reviewed snapshots
+    #[command(after_help = "Without a target the embedded emulator is examined.\n\nExamples:\n  \
+        difyprobe snapshot            (what changed waits for `cargo insta review`)\n  \
+        difyprobe snapshot --check    (in CI)\n  \
+        difyprobe snapshot --base-url http://localhost/v1 --app chat=app-... --snapshots snapshots-of-ours --texts shape")]
     Snapshot(SnapshotArgs),
     /// Serve the emulator, for client authors and for trying things out
     Serve(ServeArgs),
@@ -179,6 +183,20 @@ pub struct SnapshotArgs {
     /// Accept everything that is new or changed
     #[arg(long)]
     pub update: bool,
+    /// How texts of a model are compared: word for word, that there is one, or not at all
+    #[arg(long, value_enum, default_value_t = Texts::Exact)]
+    pub texts: Texts,
+}
+
+/// How texts of a model are compared.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Texts {
+    /// Word for word: for apps that echo.
+    Exact,
+    /// Whether there is a text; the number of its pieces does not count.
+    Shape,
+    /// Not at all.
+    Ignored,
 }
 
 /// `serve`

@@ -18,7 +18,8 @@ pub fn run(args: JudgeArgs) -> Result<Exit, Failure> {
         eprintln!("skipped {}: {}", skipped.path.display(), skipped.found);
     }
     let mut worst = Exit::Pass;
-    let severity = |e: Exit| [Exit::Pass, Exit::Incomplete, Exit::Failed].iter().position(|x| *x == e);
+    let order = [Exit::Pass, Exit::Incomplete, Exit::Failed, Exit::Interrupted, Exit::Internal];
+    let severity = |e: Exit| order.iter().position(|x| *x == e);
     for (index, transcript) in loaded.transcripts.iter().enumerate() {
         let name = if index == 0 { "judge".to_owned() } else { format!("judge-{}", index + 1) };
         let outputs = Outputs::open(&args.output, &name)?;

@@ -12,7 +12,7 @@ use crate::rules::judge::{Judgement, Planned};
 use crate::rules::tally::Tally;
 use crate::suite::live::{Gathered, gather};
 use crate::suite::select::NOT_ASKED;
-use crate::suite::{ExamineError, Facts, prepare};
+use crate::suite::{ExamineError, Facts, Request, prepare};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -47,7 +47,7 @@ async fn attack(args: &LoadArgs) -> Result<RunReport, Failure> {
     chosen.client.keep_body = KEEP_BODY;
     chosen.client.max_in_flight = args.target.max_in_flight.map_or(usize::MAX >> 4, |n| n as usize);
     let choice = scenarios::choose(&args.scenarios, true)?;
-    let request = crate::suite::Request { think: true, ..chosen.request(choice.clone(), args.target.keep, &stop) };
+    let request = Request { think: true, ..chosen.request(choice.clone(), args.target.keep, &stop) };
     let (sender, receiver) = mpsc::channel(QUEUE);
     let prepared = match prepare(request, Sink::Channel(sender)).await {
         Ok(prepared) => prepared,

@@ -27,8 +27,6 @@ pub struct Chosen {
     pub profile: Option<&'static Profile>,
     /// Settings of the client.
     pub client: Options,
-    /// Scenarios under way at the same time; 0 for all.
-    pub at_once: usize,
     /// Seed.
     pub seed: u64,
     /// It is the embedded emulator.
@@ -50,7 +48,7 @@ impl Chosen {
             keep,
             think: false,
             client: self.client.clone(),
-            at_once: self.at_once,
+            at_once: 0,
             stop: stop.clone(),
         }
     }
@@ -87,8 +85,6 @@ pub async fn choose(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Fail
     if max_in_flight == 1 {
         notes.push("--max-in-flight 1: rules about requests side by side cannot be shown".to_owned());
     }
-    // An open stream holds its place while steps beside it need one more, so scenarios are limited, not only requests.
-    let at_once = if embedded && args.max_in_flight.is_none() { 0 } else { (max_in_flight / 2).clamp(1, 4) };
     let client = Options {
         epoch: Instant::now(),
         limits: limits(args.timeout),
@@ -97,7 +93,7 @@ pub async fn choose(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Fail
         max_body: MAX_BODY,
         ..Options::default()
     };
-    Ok(Chosen { base_url, keys, profile, client, at_once, seed, embedded, notes, _server: server })
+    Ok(Chosen { base_url, keys, profile, client, seed, embedded, notes, _server: server })
 }
 
 /// A key on the command line, rather than one that happens to be in the environment.

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 const KEY: &str = "app-TargetKey0123456789abcdef";
-const CHUNK: [u8; 65536] = [b'x'; 65536];
+static CHUNK: [u8; 65536] = [b'x'; 65536];
 
 /// A server on a free port; every connection has a thread. Gives its address and counts connections.
 fn serve(handle: impl Fn(TcpStream) + Send + Sync + 'static) -> (SocketAddr, Arc<AtomicUsize>) {

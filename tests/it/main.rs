@@ -27,6 +27,7 @@ mod rules_doc;
 mod scenario;
 mod schemas;
 mod snapshot;
+mod snapshot_cli;
 mod sse;
 mod store;
 mod variations;
