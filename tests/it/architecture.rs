@@ -270,9 +270,6 @@ fn neighbours_on_a_floor_form_no_cycle() {
             edges.entry(module).or_default().insert(other);
         }
     }
-    for (module, used) in &edges {
-        println!("{module} -> {}", used.iter().copied().collect::<Vec<_>>().join(", "));
-    }
     // Take away modules that use no neighbour that is left; what cannot be taken away stands in a cycle.
     let mut left = edges;
     loop {
