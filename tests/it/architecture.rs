@@ -261,7 +261,6 @@ fn modules_use_only_their_own_floor_and_lower_ones() {
 }
 
 #[test]
-#[allow(clippy::print_stdout)] // shown when it fails, and by --nocapture
 fn neighbours_on_a_floor_form_no_cycle() {
     let uses = uses(&sources());
     let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
