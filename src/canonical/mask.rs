@@ -131,7 +131,7 @@ fn own_id(owner: &str, scope: Scope<'_>) -> Option<&'static str> {
         Endpoint::WorkflowLogs => Some("log"),
         Endpoint::Variables | Endpoint::VariableUpdate => Some("variable"),
         Endpoint::FileUpload => Some("file"),
-        Endpoint::Annotations | Endpoint::Annotation => Some("annotation"),
+        Endpoint::Annotations | Endpoint::AnnotationCreate | Endpoint::Annotation => Some("annotation"),
         Endpoint::AppFeedbacks => Some("feedback"),
         Endpoint::EndUser => Some("end-user"),
         _ => None,

@@ -35,6 +35,21 @@ impl App {
         self.kind == AppKind::Chat
     }
 
+    /// Whether turns may bring files.
+    pub fn takes_files(&self) -> bool {
+        matches!(self.kind, AppKind::Chat | AppKind::Completion)
+    }
+
+    /// Whether speech becomes text.
+    pub fn hears(&self) -> bool {
+        self.kind == AppKind::Chat
+    }
+
+    /// Whether text becomes speech.
+    pub fn speaks(&self) -> bool {
+        self.kind == AppKind::Chat || self.autoplay
+    }
+
     /// The system line of a chat prompt.
     pub fn system_line(&self, inputs: &Map<String, Value>) -> Option<String> {
         (self.kind == AppKind::Chat).then(|| {
@@ -94,24 +109,24 @@ impl App {
     }
 
     /// `GET /parameters`.
-    pub fn parameters(&self, behaviour: &Behaviour) -> Value {
+    pub fn parameters(&self, behaviour: &Behaviour, annotation_reply: bool) -> Value {
         let rich = self.kind == AppKind::Chat;
         let form: Vec<Value> = self.form.iter().map(Variable::document).collect();
         json!({
             "opening_statement": if rich { "Hi {{name}}, welcome" } else { "" },
             "suggested_questions": if rich { json!(["What?", "Why?"]) } else { json!([]) },
             "suggested_questions_after_answer": {"enabled": self.suggests()},
-            "speech_to_text": {"enabled": false},
+            "speech_to_text": {"enabled": self.hears()},
             "text_to_speech": self.text_to_speech(behaviour),
             "retriever_resource": {"enabled": true},
-            "annotation_reply": {"enabled": false},
+            "annotation_reply": {"enabled": annotation_reply},
             "more_like_this": {"enabled": false},
             "user_input_form": form,
             "sensitive_word_avoidance": {"configs": [], "enabled": false, "type": ""},
             "file_upload": {
                 "allowed_file_extensions": [], "allowed_file_types": ["image", "document"],
-                "allowed_file_upload_methods": ["local_file", "remote_url"], "enabled": false,
-                "image": {"detail": "low", "enabled": false, "number_limits": 3,
+                "allowed_file_upload_methods": ["local_file", "remote_url"], "enabled": self.takes_files(),
+                "image": {"detail": "low", "enabled": self.takes_files(), "number_limits": 3,
                           "transfer_methods": ["local_file", "remote_url"]},
                 "number_limits": 3
             },
@@ -123,8 +138,8 @@ impl App {
     }
 
     fn text_to_speech(&self, behaviour: &Behaviour) -> Value {
-        let voice = if self.autoplay { ("en-US", "alloy") } else { ("", "") };
-        let mut speech = json!({"enabled": self.autoplay, "language": voice.0, "voice": voice.1});
+        let voice = if self.speaks() { ("en-US", "alloy") } else { ("", "") };
+        let mut speech = json!({"enabled": self.speaks(), "language": voice.0, "voice": voice.1});
         if behaviour.announces_autoplay || self.autoplay {
             speech["autoPlay"] = json!(if self.autoplay { "enabled" } else { "disabled" });
         }

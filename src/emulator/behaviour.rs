@@ -49,7 +49,8 @@ pub struct Behaviour {
     pub not_found_hints: bool,
     /// `/info` has `mode` and `author_name`.
     pub full_info: bool,
-    /// Feedback list and conversation variables exist.
+    /// Feedback list, conversation variables, file previews, annotations and `/site` exist, and files tell all about
+    /// themselves.
     pub recent_routes: bool,
     /// `metadata` holds `annotation_reply`, usage holds `time_to_first_token` and `time_to_generate`.
     pub recent_metadata: bool,
@@ -59,6 +60,22 @@ pub struct Behaviour {
     pub priced: bool,
     /// `text_to_speech` of `/parameters` says whether playback is automatic.
     pub announces_autoplay: bool,
+    /// Anybody may send a file that somebody else uploaded.
+    pub any_uploader: bool,
+    /// Of several parts with one name the first one counts, and the others are not noticed.
+    pub first_of_same_name: bool,
+    /// An upload without a file gives `bad_request_key_error`.
+    pub upload_key_error: bool,
+    /// File names may hold slashes.
+    pub any_file_name: bool,
+    /// The pieces of answers to turns with files are sent as `message_file`.
+    pub pieces_as_files: bool,
+    /// `has_more` of annotations says only whether the page has as many rows as were asked for.
+    pub full_page_means_more: bool,
+    /// End users can be looked up.
+    pub end_users: bool,
+    /// Annotations answer chat turns from the start.
+    pub annotation_replies: bool,
 }
 
 /// What happens to the inputs of later turns.
@@ -151,6 +168,14 @@ fn documented() -> Behaviour {
         retriever_resources: true,
         priced: true,
         announces_autoplay: true,
+        any_uploader: false,
+        first_of_same_name: false,
+        upload_key_error: false,
+        any_file_name: false,
+        pieces_as_files: false,
+        full_page_means_more: false,
+        end_users: true,
+        annotation_replies: true,
     }
 }
 
@@ -182,6 +207,14 @@ fn dify_0_15() -> Behaviour {
         retriever_resources: false,
         priced: false,
         announces_autoplay: false,
+        any_uploader: true,
+        first_of_same_name: true,
+        upload_key_error: true,
+        any_file_name: true,
+        pieces_as_files: false,
+        full_page_means_more: false,
+        end_users: false,
+        annotation_replies: false,
     }
 }
 
@@ -213,5 +246,13 @@ fn dify_1_12() -> Behaviour {
         retriever_resources: true,
         priced: true,
         announces_autoplay: false,
+        any_uploader: true,
+        first_of_same_name: true,
+        upload_key_error: false,
+        any_file_name: false,
+        pieces_as_files: true,
+        full_page_means_more: true,
+        end_users: false,
+        annotation_replies: false,
     }
 }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::Value;
 
+use super::annotations;
 use super::answer::{Answer, Reply};
 use super::apps::App;
 use super::behaviour::{Behaviour, UnknownRoute};
@@ -44,14 +45,15 @@ impl Core {
             }
         }
         let mutant = config.mutant;
+        let behaviour = Behaviour::of(mutant.map_or(config.profile, |m| m.profile));
         let autoplay = config.tts_autoplay || mutant.is_some_and(|m| m.tts_autoplay);
         Self {
-            behaviour: Behaviour::of(mutant.map_or(config.profile, |m| m.profile)),
             pace: config.pace,
             last_info: Mutex::new(None),
             fault: mutant.map(|m| m.fault),
-            states: kinds.iter().map(|_| Mutex::new(State::new(rng.u64(..)))).collect(),
+            states: kinds.iter().map(|kind| Mutex::new(first_state(*kind, &behaviour, rng.u64(..)))).collect(),
             apps: kinds.into_iter().map(|kind| App::new(kind, random_key(&mut rng), autoplay)).collect(),
+            behaviour,
         }
     }
 
@@ -129,6 +131,16 @@ impl Core {
         }
         headers
     }
+}
+
+/// What an app remembers before its first request.
+fn first_state(kind: AppKind, behaviour: &Behaviour, seed: u64) -> State {
+    let mut state = State::new(seed);
+    if behaviour.recent_routes {
+        annotations::furnish(&mut state, kind.mode());
+    }
+    state.annotation_reply = behaviour.annotation_replies && kind == AppKind::Chat;
+    state
 }
 
 /// `app-` and 24 letters or digits.

@@ -111,4 +111,26 @@ pub enum Fault {
     LatencyZero,
     CreatedAtMilliseconds,
     UpdatedBeforeCreated,
+    // feedback and suggestions
+    FeedbackKeptInHistory,
+    NullFeedbackFirst,
+    FeedbackListedTwice,
+    SuggestionsNull,
+    SuggestionsForUnknown,
+    // files and end users
+    UploadSizeZero,
+    EmptyFormAccepted,
+    AnyUploader,
+    PreviewUnused,
+    MessageFilesEmpty,
+    PiecesAsFiles,
+    EndUserUnnamed,
+    // speech
+    SpeechWhenDisabled,
+    VoiceAsJson,
+    // site and annotations
+    SiteWithoutLanguage,
+    AnnotationPutCreates,
+    AnnotationPageUncapped,
+    AnnotationNotInBlocking,
 }

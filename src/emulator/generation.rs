@@ -36,6 +36,10 @@ pub struct Opening {
     pub ids: Ids,
     /// When it began.
     pub now: Moment,
+    /// The user sent files.
+    pub with_files: bool,
+    /// The annotation that answers instead of the model.
+    pub annotation: Option<String>,
 }
 
 /// A generation under way. Dropping it before its end leaves the stored answer empty.
@@ -182,7 +186,7 @@ impl Generation {
         self.answer.push_str(&text);
         if text.is_empty() && self.breaks_in_chat(Fault::TaskChanges) {
             let ids = Ids { task: self.fresh_id(), ..self.opening.ids.clone() };
-            return self.block(replies::message_event(&ids, &text));
+            return self.block(self.piece(&ids, &text));
         }
         let style = self.core.behaviour.sse_json;
         if self.text_frame.0.is_empty() {
@@ -196,10 +200,20 @@ impl Generation {
         block
     }
 
+    /// A piece of the answer under the name the server gives it.
+    fn piece(&self, ids: &Ids, text: &str) -> Map<String, Value> {
+        let mut event = replies::message_event(ids, text);
+        let misnamed = self.core.behaviour.pieces_as_files || self.core.broken(Fault::PiecesAsFiles);
+        if self.opening.with_files && misnamed {
+            event.insert("event".to_owned(), json!("message_file"));
+        }
+        event
+    }
+
     fn frame_around_text(&self) -> (Vec<u8>, Vec<u8>) {
         // no id holds this text, so it marks the place of the piece
         const PLACE: &str = "<piece>";
-        let block = self.block(replies::message_event(&self.opening.ids, PLACE));
+        let block = self.block(self.piece(&self.opening.ids, PLACE));
         let place = format!("\"{PLACE}\"").into_bytes();
         let at = block.windows(place.len()).position(|window| window == place).unwrap_or(block.len());
         let after = block.get(at + place.len()..).unwrap_or_default().to_vec();
@@ -261,6 +275,10 @@ impl Generation {
             members["latency"] = json!(0.0);
         }
         let mut metadata = replies::metadata(behaviour, members);
+        if let Some(annotation) = &self.opening.annotation {
+            metadata["annotation_reply"] =
+                json!({"id": annotation, "account": {"id": super::messages::pseudo_uuid(&"editor"), "name": "editor"}});
+        }
         if self.breaks_in_chat(Fault::NoUsage)
             && let Some(metadata) = metadata.as_object_mut()
         {

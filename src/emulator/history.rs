@@ -49,7 +49,8 @@ impl Core {
     }
 
     fn message_row(&self, conversation: &str, message: &Message) -> Value {
-        let mut row = replies::message_row(conversation, message);
+        let files = self.message_files(&message.files, message.created_at);
+        let mut row = replies::message_row(conversation, message, files);
         if self.broken(Fault::RowsWithoutRetriever)
             && let Some(members) = row.as_object_mut()
         {
@@ -174,6 +175,7 @@ mod tests {
                 error: None,
                 created_at: 0,
                 rating: None,
+                files: Vec::new(),
             })
             .collect()
     }

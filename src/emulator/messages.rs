@@ -55,7 +55,8 @@ impl Core {
         if let Some(conversation) = &home.conversation
             && let Some(message) = state.message_mut(&user, conversation, id)
         {
-            message.rating = rating;
+            let kept = rating.is_some() && self.broken(Fault::FeedbackKeptInHistory);
+            message.rating = message.rating.filter(|_| kept).or(rating);
         }
         let second = now.unix_seconds();
         let known = state.feedbacks.iter().position(|f| f.message == id && f.user == user);
@@ -64,6 +65,10 @@ impl Core {
                 state.feedbacks.remove(at);
             }
             (Some(at), Some(rating)) => {
+                if self.broken(Fault::FeedbackListedTwice) {
+                    let copy = state.feedbacks.get(at).cloned();
+                    state.feedbacks.extend(copy);
+                }
                 if let Some(feedback) = state.feedbacks.get_mut(at) {
                     *feedback = Feedback { rating, content, updated_at: second, ..feedback.clone() };
                 }
@@ -80,7 +85,8 @@ impl Core {
                     updated_at: second,
                 });
             }
-            (None, None) => {}
+            (None, None) if self.broken(Fault::NullFeedbackFirst) => {}
+            (None, None) => return Err(Refusal::invalid("rating cannot be None when feedback not exists")),
         }
         Ok(self.json(200, &json!({"result": "success"})))
     }
@@ -94,8 +100,10 @@ impl Core {
         let rows: Vec<Value> = newest_first
             .map(|feedback| {
                 let home = state.message_home(&feedback.message);
-                let conversation = home.and_then(|home| home.conversation.as_deref());
-                replies::feedback_row(feedback, conversation, &pseudo_uuid(&app), &pseudo_uuid(&(app, &feedback.user)))
+                let lone = pseudo_uuid(&feedback.message);
+                let conversation = home.and_then(|home| home.conversation.as_deref()).unwrap_or(&lone);
+                let user = pseudo_uuid(&(app, feedback.user.as_str()));
+                replies::feedback_row(feedback, Some(conversation), &pseudo_uuid(&app), &user)
             })
             .collect();
         drop(state);
@@ -108,10 +116,17 @@ impl Core {
         self.demand_mode(app, AppMode::Chat)?;
         let known = self.state(app).message_home(id).is_some_and(|home| home.user == user);
         if !known {
+            let nobody_s = self.state(app).message_home(id).is_none();
+            if nobody_s && self.broken(Fault::SuggestionsForUnknown) {
+                return Ok(self.json(200, &json!({"result": "success", "data": []})));
+            }
             return Err(Refusal::not_found("Message Not Exists."));
         }
         if !self.apps[app].suggests() {
             return Err(Refusal::new(400, "bad_request", "Suggested Questions Is Disabled."));
+        }
+        if self.broken(Fault::SuggestionsNull) {
+            return Ok(self.json(200, &json!({"result": "success", "data": null})));
         }
         Ok(self.json(200, &json!({"result": "success", "data": ["Q one?", "Q two?", "Q three?"]})))
     }
@@ -132,8 +147,8 @@ impl Core {
     }
 }
 
-/// A UUID that follows from what it stands for; only feedback rows show one.
-fn pseudo_uuid(of: &impl std::hash::Hash) -> String {
+/// A UUID that follows from what it stands for.
+pub(super) fn pseudo_uuid(of: &impl std::hash::Hash) -> String {
     let mut hasher = std::hash::DefaultHasher::new();
     of.hash(&mut hasher);
     let half = u128::from(std::hash::Hasher::finish(&hasher));

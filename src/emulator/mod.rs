@@ -4,19 +4,23 @@
 //! The pure part (`core` and below) turns a request and the current moment into an answer or a generation that is
 //! played step by step; only `serve` has a clock and a socket.
 
+mod annotations;
 mod answer;
 mod apps;
+mod audio;
 mod behaviour;
 mod config;
 mod conversations;
 mod core;
 mod fault;
+mod files;
 mod form;
 mod generation;
 mod history;
 mod json;
 mod messages;
 mod model;
+mod multipart;
 mod mutants;
 mod payload;
 mod refusal;

@@ -109,6 +109,17 @@ pub fn plan(prompt: &Prompt, pace: Pace, addition: &str) -> Plan {
     }
 }
 
+/// Plans an answer that is given word for word.
+pub fn recite(text: &str, pace: Pace) -> Plan {
+    Plan {
+        chunks: split(text, None, pace.chunk_chars),
+        first: pace.first_chunk,
+        gap: pace.gap,
+        ending: Ending::Complete,
+        prompt_words: 1,
+    }
+}
+
 struct Failure {
     message: String,
     /// Pieces sent before it.

@@ -25,6 +25,8 @@ pub struct Payload {
     pub name_by_model: bool,
     /// The body has a `conversation_id`, whatever it holds.
     pub conversation_sent: bool,
+    /// Files as given, each an object.
+    pub files: Vec<Map<String, Value>>,
 }
 
 impl Core {
@@ -72,11 +74,32 @@ impl Core {
             Some(other) => return Err(self.bad(schema, "auto_generate_name", Problem::NotBool, other.clone())),
         };
         let conversation_sent = body.contains_key("conversation_id");
-        Ok(Payload { user, inputs, query, streaming, conversation, name_by_model, conversation_sent })
+        let files = self.files_member(schema, body)?;
+        Ok(Payload { user, inputs, query, streaming, conversation, name_by_model, conversation_sent, files })
     }
 
     fn bad(&self, schema: &'static str, name: &'static str, problem: Problem, given: Value) -> Refusal {
         BadParameter { schema, name, problem, given }.refusal(&self.behaviour)
+    }
+
+    fn files_member(
+        &self,
+        schema: &'static str,
+        body: &Map<String, Value>,
+    ) -> Result<Vec<Map<String, Value>>, Refusal> {
+        const NAMES: [&str; 4] = ["files.0", "files.1", "files.2", "files.3"];
+        let items = match body.get("files") {
+            None | Some(Value::Null) => return Ok(Vec::new()),
+            Some(Value::Array(items)) => items,
+            Some(_) if self.behaviour.lenient_types => return Err(Refusal::unknown(&self.behaviour)),
+            Some(other) => return Err(self.bad(schema, "files", Problem::NotList, other.clone())),
+        };
+        let names = NAMES.into_iter().chain(std::iter::repeat("files"));
+        let member = |(item, name): (&Value, &'static str)| match item {
+            Value::Object(file) => Ok(file.clone()),
+            other => Err(self.bad(schema, name, Problem::NotObject, other.clone())),
+        };
+        items.iter().zip(names).map(member).collect()
     }
 
     fn inputs_member(&self, schema: &'static str, body: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> {

@@ -26,6 +26,8 @@ pub enum Problem {
     Missing,
     /// It is no object.
     NotObject,
+    /// It is no list.
+    NotList,
     /// It is no text.
     NotText,
     /// It is no boolean.
@@ -88,6 +90,11 @@ impl Refusal {
         Self::new(415, "unsupported_media_type", text)
     }
 
+    /// 400 for a form without the file it needs.
+    pub fn form_key_missing() -> Self {
+        Self { code: "bad_request_key_error", ..Self::malformed_json() }
+    }
+
     /// 400 for a request without its user.
     pub fn user_missing() -> Self {
         Self::invalid("Arg user must be provided.")
@@ -140,6 +147,7 @@ impl BadParameter {
         match &self.problem {
             Problem::Missing => format!("{name} is required"),
             Problem::NotObject => format!("{name} must be an object"),
+            Problem::NotList => format!("{name} must be a list"),
             Problem::NotText => format!("{name} must be a string"),
             Problem::NotBool => format!("{name} must be a boolean"),
             Problem::NoChoice(known) => format!("{name} must be one of: {}", known.join(", ")),
@@ -154,6 +162,7 @@ impl BadParameter {
         let (kind, text) = match &self.problem {
             Problem::Missing => ("missing", "Field required".to_owned()),
             Problem::NotObject => ("dict_type", "Input should be a valid dictionary".to_owned()),
+            Problem::NotList => ("list_type", "Input should be a valid list".to_owned()),
             Problem::NotText => ("string_type", "Input should be a valid string".to_owned()),
             Problem::NotBool => ("bool_type", "Input should be a valid boolean".to_owned()),
             Problem::NoChoice(known) => ("literal_error", format!("Input should be {}", choices(known))),
@@ -188,7 +197,9 @@ impl BadParameter {
             Problem::Below(_) | Problem::Above(_) => {
                 format!("Invalid argument: {given}. argument must be within the range 1 - 100")
             }
-            Problem::NotObject | Problem::NotText | Problem::NotBool => format!("invalid value: {given}"),
+            Problem::NotObject | Problem::NotList | Problem::NotText | Problem::NotBool => {
+                format!("invalid value: {given}")
+            }
             Problem::Value(_) => format!("{given} is not a valid uuid."),
         }
     }

@@ -154,7 +154,7 @@ fn price_text(ten_millionths: u64, behaviour: &Behaviour) -> String {
 }
 
 /// One row of `GET /messages`.
-pub fn message_row(conversation: &str, message: &Message) -> Value {
+pub fn message_row(conversation: &str, message: &Message, files: Value) -> Value {
     json!({
         "id": message.id,
         "conversation_id": conversation,
@@ -166,7 +166,7 @@ pub fn message_row(conversation: &str, message: &Message) -> Value {
         "retriever_resources": [],
         "created_at": message.created_at,
         "agent_thoughts": [],
-        "message_files": [],
+        "message_files": files,
         "status": if message.error.is_some() { "error" } else { "normal" },
         "error": message.error
     })
@@ -208,7 +208,7 @@ pub fn feedback_row(feedback: &Feedback, conversation: Option<&str>, app_id: &st
 }
 
 /// `YYYY-MM-DDThh:mm:ss` of Unix seconds.
-fn iso(unix_seconds: i64) -> String {
+pub fn iso(unix_seconds: i64) -> String {
     let (days, second) = (unix_seconds.div_euclid(86_400), unix_seconds.rem_euclid(86_400));
     // civil date from the number of days, counted in eras of 400 years that begin on 1 March
     let shifted = days + 719_468;

@@ -31,22 +31,36 @@ enum Endpoint {
     Delete(String),
     Rename(String),
     Variables(String),
+    Upload,
+    Preview(String),
+    AudioToText,
+    TextToAudio,
+    Annotations,
+    Annotation(String),
+    AnnotationReply(String),
+    AnnotationJob(String),
+    EndUser(String),
 }
 
 impl Endpoint {
-    fn method(&self) -> &'static str {
+    fn methods(&self) -> &'static [&'static str] {
         match self {
-            Endpoint::Info | Endpoint::Parameters | Endpoint::Meta | Endpoint::Site => "GET",
-            Endpoint::Messages | Endpoint::Suggested(_) | Endpoint::Feedbacks => "GET",
-            Endpoint::Conversations | Endpoint::Variables(_) => "GET",
-            Endpoint::Chat | Endpoint::ChatStop(_) | Endpoint::Completion | Endpoint::CompletionStop(_) => "POST",
-            Endpoint::Feedback(_) | Endpoint::Rename(_) => "POST",
-            Endpoint::Delete(_) => "DELETE",
+            Endpoint::Info | Endpoint::Parameters | Endpoint::Meta | Endpoint::Site => &["GET"],
+            Endpoint::Messages | Endpoint::Suggested(_) | Endpoint::Feedbacks => &["GET"],
+            Endpoint::Conversations | Endpoint::Variables(_) => &["GET"],
+            Endpoint::Chat | Endpoint::ChatStop(_) | Endpoint::Completion | Endpoint::CompletionStop(_) => &["POST"],
+            Endpoint::Feedback(_) | Endpoint::Rename(_) => &["POST"],
+            Endpoint::Delete(_) => &["DELETE"],
+            Endpoint::Preview(_) | Endpoint::AnnotationJob(_) | Endpoint::EndUser(_) => &["GET"],
+            Endpoint::Upload | Endpoint::AudioToText | Endpoint::TextToAudio => &["POST"],
+            Endpoint::AnnotationReply(_) => &["POST"],
+            Endpoint::Annotations => &["GET", "POST"],
+            Endpoint::Annotation(_) => &["PUT", "DELETE"],
         }
     }
 
     fn allows(&self, method: &str) -> bool {
-        method == self.method() || (method == "HEAD" && self.method() == "GET")
+        self.methods().contains(&method) || (method == "HEAD" && self.methods().contains(&"GET"))
     }
 }
 
@@ -89,7 +103,7 @@ impl Core {
             Endpoint::Info => Ok(self.info(app)),
             Endpoint::Parameters => Ok(self.parameters(app, request)),
             Endpoint::Meta => Ok(self.json(200, &self.apps[app].meta())),
-            Endpoint::Site => Ok(self.json(200, &self.apps[app].site())),
+            Endpoint::Site => Ok(self.site(app)),
             Endpoint::ChatStop(task) => self.stop(app, AppMode::Chat, &task, request),
             Endpoint::CompletionStop(task) => self.stop(app, AppMode::Completion, &task, request),
             Endpoint::Messages => self.list_messages(app, request),
@@ -100,6 +114,17 @@ impl Core {
             Endpoint::Delete(id) => self.delete_conversation(app, &id, request),
             Endpoint::Rename(id) => self.rename_conversation(app, &id, request, now),
             Endpoint::Variables(id) => self.list_variables(app, &id, request),
+            Endpoint::Upload => self.upload(app, request, now),
+            Endpoint::Preview(id) => self.preview(app, &id, request),
+            Endpoint::AudioToText => self.audio_to_text(app, request),
+            Endpoint::TextToAudio => self.text_to_audio(app, request),
+            Endpoint::Annotations if request.method == "POST" => self.create_annotation(app, request, now),
+            Endpoint::Annotations => Ok(self.list_annotations(app, request)),
+            Endpoint::Annotation(id) if request.method == "PUT" => self.update_annotation(app, &id, request, now),
+            Endpoint::Annotation(id) => self.delete_annotation(app, &id),
+            Endpoint::AnnotationReply(action) => self.switch_annotation_reply(app, &action, request),
+            Endpoint::AnnotationJob(job) => self.annotation_job(app, &job),
+            Endpoint::EndUser(id) => self.end_user(app, &id),
         };
         Reply::Whole(whole.unwrap_or_else(|refusal| self.refuse(&refusal)))
     }
@@ -112,7 +137,7 @@ impl Core {
             ["info"] => Some(Endpoint::Info),
             ["parameters"] => Some(Endpoint::Parameters),
             ["meta"] => Some(Endpoint::Meta),
-            ["site"] => Some(Endpoint::Site),
+            ["site"] => recent(Endpoint::Site),
             ["chat-messages"] => Some(Endpoint::Chat),
             ["chat-messages", id, "stop"] => task(id).map(Endpoint::ChatStop),
             ["completion-messages"] => Some(Endpoint::Completion),
@@ -127,6 +152,17 @@ impl Core {
             ["conversations", id, "variables"] => {
                 self.conversation_id(id).and_then(|id| recent(Endpoint::Variables(id)))
             }
+            ["files", "upload"] => Some(Endpoint::Upload),
+            ["files", id, "preview"] => uuid_text(id).and_then(|id| recent(Endpoint::Preview(id))),
+            ["audio-to-text"] => Some(Endpoint::AudioToText),
+            ["text-to-audio"] => Some(Endpoint::TextToAudio),
+            ["apps", "annotations"] => recent(Endpoint::Annotations),
+            ["apps", "annotations", id] => uuid_text(id).and_then(|id| recent(Endpoint::Annotation(id))),
+            ["apps", "annotation-reply", action] => recent(Endpoint::AnnotationReply((*action).to_owned())),
+            ["apps", "annotation-reply", _, "status", job] => {
+                uuid_text(job).and_then(|job| recent(Endpoint::AnnotationJob(job)))
+            }
+            ["end-users", id] if self.behaviour.end_users => uuid_text(id).map(Endpoint::EndUser),
             _ => None,
         }
     }
@@ -141,7 +177,7 @@ impl Core {
 
     fn options(&self, endpoint: &Endpoint) -> Answer {
         let mut headers = self.headers("text/html; charset=utf-8", true);
-        headers.push(("allow", format!("{}, OPTIONS", endpoint.method())));
+        headers.push(("allow", format!("{}, OPTIONS", endpoint.methods().join(", "))));
         Answer { status: 200, headers, body: Vec::new() }
     }
 
@@ -213,8 +249,19 @@ impl Core {
         self.json(200, &info)
     }
 
+    fn site(&self, app: usize) -> Answer {
+        let mut site = self.apps[app].site();
+        if self.broken(Fault::SiteWithoutLanguage)
+            && let Some(members) = site.as_object_mut()
+        {
+            members.shift_remove("default_language");
+        }
+        self.json(200, &site)
+    }
+
     fn parameters(&self, app: usize, request: &Request) -> Answer {
-        let mut parameters = self.apps[app].parameters(&self.behaviour);
+        let annotation_reply = self.state(app).annotation_reply;
+        let mut parameters = self.apps[app].parameters(&self.behaviour, annotation_reply);
         if self.broken(Fault::CompletionFormNull) && self.apps[app].mode() == AppMode::Completion {
             parameters["user_input_form"] = Value::Null;
         }

@@ -46,6 +46,16 @@ pub struct State {
     pub latest_queries: HashMap<String, String>,
     /// How many `/info` were answered.
     pub infos: u64,
+    /// Uploaded files by id.
+    pub files: HashMap<String, StoredFile>,
+    /// End users by their id.
+    pub end_users: HashMap<String, String>,
+    /// Annotations in the order of their making.
+    pub annotations: Vec<Annotation>,
+    /// Annotations answer chat turns.
+    pub annotation_reply: bool,
+    /// Jobs that switched that.
+    pub jobs: Vec<String>,
     next_sequence: u64,
 }
 
@@ -91,6 +101,57 @@ pub struct Message {
     pub created_at: i64,
     /// `like` or `dislike`.
     pub rating: Option<&'static str>,
+    /// Files the user sent with it.
+    pub files: Vec<Attachment>,
+}
+
+/// An uploaded file.
+#[derive(Debug, Clone)]
+pub struct StoredFile {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The end of its name, in lower case.
+    pub extension: String,
+    /// Its media type.
+    pub media_type: String,
+    /// Its bytes.
+    pub content: Vec<u8>,
+    /// Who uploaded it.
+    pub user: String,
+    /// A message uses it.
+    pub used: bool,
+}
+
+/// A file of a message.
+#[derive(Debug, Clone)]
+pub struct Attachment {
+    /// Id of the attachment.
+    pub id: String,
+    /// Id of the file.
+    pub file: String,
+    /// Name of the file.
+    pub name: String,
+    /// Media type of the file.
+    pub media_type: String,
+    /// Bytes of the file.
+    pub size: usize,
+    /// `image` or `document`.
+    pub kind: String,
+}
+
+/// A stored question with its answer.
+#[derive(Debug, Clone)]
+pub struct Annotation {
+    /// Its id.
+    pub id: String,
+    /// The question.
+    pub question: String,
+    /// What is answered.
+    pub answer: String,
+    /// Unix seconds.
+    pub created_at: i64,
 }
 
 /// Where a message is.
@@ -151,6 +212,11 @@ impl State {
             latest_query: None,
             latest_queries: HashMap::new(),
             infos: 0,
+            files: HashMap::new(),
+            end_users: HashMap::new(),
+            annotations: Vec::new(),
+            annotation_reply: false,
+            jobs: Vec::new(),
             next_sequence: 0,
         }
     }
@@ -251,6 +317,20 @@ impl State {
         self.conversation_mut(user, conversation)?.messages.iter_mut().rev().find(|m| m.id == id)
     }
 
+    /// The id of an end user of an app, remembered so that it can be looked up.
+    pub fn end_user(&mut self, app: usize, user: &str) -> String {
+        let id = super::messages::pseudo_uuid(&(app, user));
+        self.end_users.insert(id.clone(), user.to_owned());
+        id
+    }
+
+    /// The stored answer of a message.
+    pub fn answer_of(&self, id: &str) -> Option<String> {
+        let home = self.message_home(id)?;
+        let conversation = self.conversation(&home.user, home.conversation.as_ref()?)?;
+        conversation.messages.iter().find(|m| m.id == id).map(|m| m.answer.clone())
+    }
+
     /// Some turn under way of another user.
     pub fn running_of_another(&self, user: &str) -> Option<&Running> {
         self.running.values().find(|running| running.user != user)
@@ -276,6 +356,7 @@ mod tests {
             error: None,
             created_at: 1,
             rating: None,
+            files: Vec::new(),
         }
     }
 

@@ -17,7 +17,7 @@ use super::payload::Payload;
 use super::refusal::Refusal;
 use super::replies::Ids;
 use super::request::{Request, user_in_body};
-use super::state::{Conversation, Message, Moment, State};
+use super::state::{Attachment, Conversation, Message, Moment, State};
 
 /// Characters of the query that name a conversation.
 const NAME_CHARS: usize = 20;
@@ -74,6 +74,7 @@ impl Core {
     fn begin_completion(self: &Arc<Self>, app: usize, payload: Payload, now: Moment) -> Result<Generation, Refusal> {
         let served = &self.apps[app];
         let inputs = self.checked(app, &payload.inputs, payload.streaming)?;
+        let files = self.attachments(app, &payload.user, &payload.files)?;
         let given = inputs.get("query").and_then(Value::as_str).map(str::to_owned);
         let line = served.completion_line(&inputs, &payload.query);
         // a top-level query is a message of its own unless the template already took it
@@ -83,10 +84,10 @@ impl Core {
             ..Prompt::default()
         };
         if payload.query.is_empty() || taken {
-            prompt.user = Some(line);
+            prompt.user = Some(shown(&files, line));
         } else {
             prompt.system = Some(line);
-            prompt.user = Some(payload.query.clone());
+            prompt.user = Some(shown(&files, payload.query.clone()));
         }
         let said = given.unwrap_or(payload.query);
         let mut state = self.state(app);
@@ -103,11 +104,22 @@ impl Core {
         state.add_lone_message(&payload.user, &ids.message);
         drop(state);
         let plan = model::plan(&prompt, self.pace, &addition);
-        let opening = Opening { app, user: payload.user, conversation: None, first: true, query: said, ids, now };
+        let opening = Opening {
+            app,
+            user: payload.user,
+            conversation: None,
+            first: true,
+            query: said,
+            ids,
+            now,
+            with_files: !files.is_empty(),
+            annotation: None,
+        };
         Ok(Generation::begin(Arc::clone(self), opening, plan))
     }
 
     fn begin_chat(self: &Arc<Self>, app: usize, payload: Payload, now: Moment) -> Result<Generation, Refusal> {
+        let files = self.attachments(app, &payload.user, &payload.files)?;
         let mut state = self.state(app);
         let place = self.place(app, &mut state, &payload, now)?;
         let addition = self.foreign_query(&state, &payload.user);
@@ -118,9 +130,11 @@ impl Core {
         let prompt = Prompt {
             system: self.apps[app].system_line(&place.inputs),
             history,
-            user: Some(payload.query.clone()),
+            user: Some(shown(&files, payload.query.clone())),
             steering: payload.query.clone(),
         };
+        let annotation = self.matching_annotation(&state, &payload.query, payload.streaming);
+        let with_files = !files.is_empty();
         let message = Message {
             id: state.uuid(),
             inputs: place.inputs,
@@ -129,6 +143,7 @@ impl Core {
             error: None,
             created_at: now.unix_seconds(),
             rating: None,
+            files,
         };
         let task = if self.broken(Fault::TaskIsConversation) { place.conversation.clone() } else { state.uuid() };
         let shown = if self.broken(Fault::FreshConversationIdInReply) && !place.first && !payload.streaming {
@@ -144,7 +159,10 @@ impl Core {
         state.add_message(&place.user, &place.conversation, message);
         // the echo grows with the history: built outside the lock
         drop(state);
-        let plan = model::plan(&prompt, self.pace, &addition);
+        let plan = match &annotation {
+            Some(annotation) => model::recite(&annotation.answer, self.pace),
+            None => model::plan(&prompt, self.pace, &addition),
+        };
         let opening = Opening {
             app,
             user: place.user,
@@ -153,6 +171,8 @@ impl Core {
             query: payload.query,
             ids,
             now,
+            with_files,
+            annotation: annotation.map(|annotation| annotation.id),
         };
         Ok(Generation::begin(Arc::clone(self), opening, plan))
     }
@@ -328,7 +348,17 @@ impl Core {
             ending: Ending::Failure(refusal.message.clone()),
             prompt_words: 1,
         };
-        let opening = Opening { app, user, conversation: None, first: true, query: String::new(), ids, now };
+        let opening = Opening {
+            app,
+            user,
+            conversation: None,
+            first: true,
+            query: String::new(),
+            ids,
+            now,
+            with_files: false,
+            annotation: None,
+        };
         Some(self.playing(AppMode::Chat, true, Generation::begin(Arc::clone(self), opening, plan)))
     }
 
@@ -344,6 +374,12 @@ impl Core {
         // a turn whose inputs do not fit leaves nothing, as with a key
         let _ = self.open(app, &mut state, &payload, None, now);
     }
+}
+
+/// What a prompt shows of a message with files: a mark per image before its text.
+fn shown(files: &[Attachment], text: String) -> String {
+    let images = files.iter().filter(|file| file.kind == "image").count();
+    format!("{}{text}", "<image>".repeat(images))
 }
 
 /// The turns that fit the window, oldest first.

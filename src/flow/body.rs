@@ -15,6 +15,9 @@ pub enum BuildError {
     /// No legal value for a required input could be made up.
     #[error("{0}")]
     Fill(String),
+    /// The content of a file is no content.
+    #[error("{0}")]
+    File(String),
     /// The action is not one request.
     #[error("`{0}` is not a request")]
     NotARequest(&'static str),

@@ -3,7 +3,7 @@
 use super::body::{BuildError, TurnContext, TurnKind, turn_body};
 use super::scope::Names;
 use super::target::AppTarget;
-use super::{seed, url};
+use super::{seed, upload, url};
 use crate::client::{Call, Limits, Place};
 use crate::model::AppMode;
 use crate::scenario::ast::{Action, Auth, Query, Raw, RawBody, ResponseMode, Step, Timeouts, Turn};
@@ -49,7 +49,19 @@ struct Line {
 enum Sent {
     Json(Value),
     Text(String),
+    Form(upload::Form),
 }
+
+impl Sent {
+    fn content_type(&self) -> &str {
+        match self {
+            Sent::Json(_) | Sent::Text(_) => JSON,
+            Sent::Form(form) => &form.content_type,
+        }
+    }
+}
+
+const JSON: &str = "application/json";
 
 /// The request of a step.
 ///
@@ -70,10 +82,11 @@ pub fn build(step: &Step, caller: &Caller<'_>) -> Result<Built, BuildError> {
     let call = Call {
         method: line.method,
         url: format!("{}{}", caller.base_url, line.path),
-        headers: headers(step, caller, line.body.is_some())?,
+        headers: headers(step, caller, line.body.as_ref().map(Sent::content_type))?,
         body: line.body.map(|sent| match sent {
             Sent::Json(value) => value.to_string().into(),
             Sent::Text(text) => text.into(),
+            Sent::Form(form) => form.body.into(),
         }),
         limits: limits(caller.limits, &step.timeout),
         planned: None,
@@ -85,7 +98,7 @@ pub fn build(step: &Step, caller: &Caller<'_>) -> Result<Built, BuildError> {
 fn user_in(sent: &Sent) -> Option<String> {
     match sent {
         Sent::Json(body) => body.get("user").and_then(Value::as_str).map(str::to_owned),
-        Sent::Text(_) => None,
+        Sent::Text(_) | Sent::Form(_) => None,
     }
 }
 
@@ -125,6 +138,11 @@ fn line(action: &Action, caller: &Caller<'_>, user: &str) -> Result<Line, BuildE
         Action::Stop { task } => post(stop_path(caller.app.app.mode, &id(task)?), json!({"user": user})),
         Action::Info => get("/info"),
         Action::Parameters => get("/parameters"),
+        Action::Upload(upload) => Line {
+            method: "POST".into(),
+            path: upload::path(upload).into(),
+            body: Some(Sent::Form(upload::form(upload, user, names, caller.seed)?)),
+        },
         Action::Request(raw) => spelled_out(raw, caller)?,
         Action::Parallel(_) => return Err(BuildError::NotARequest("parallel")),
         Action::Pause(_) => return Err(BuildError::NotARequest("pause")),
@@ -182,8 +200,8 @@ fn spelled_out(raw: &Raw, caller: &Caller<'_>) -> Result<Line, BuildError> {
     Ok(Line { method: raw.method.to_ascii_uppercase(), path, body })
 }
 
-fn headers(step: &Step, caller: &Caller<'_>, has_body: bool) -> Result<Vec<(String, String)>, BuildError> {
-    let mut headers = standard_headers(&rendered(&step.auth, caller.names)?, caller.app, caller.seed, has_body);
+fn headers(step: &Step, caller: &Caller<'_>, content_type: Option<&str>) -> Result<Vec<(String, String)>, BuildError> {
+    let mut headers = standard_headers(&rendered(&step.auth, caller.names)?, caller.app, caller.seed, content_type);
     for (name, value) in &step.headers {
         let value = value.as_ref().map(|text| caller.names.text(text)).transpose()?;
         let value = value.map(|text| text.replace("{key}", &caller.app.key));
@@ -206,7 +224,7 @@ fn rendered(auth: &Auth, names: Names<'_>) -> Result<Auth, BuildError> {
     })
 }
 
-fn standard_headers(auth: &Auth, app: &AppTarget, seed: u64, has_body: bool) -> Vec<(String, String)> {
+fn standard_headers(auth: &Auth, app: &AppTarget, seed: u64, content_type: Option<&str>) -> Vec<(String, String)> {
     let mut headers = Vec::new();
     let authorization = match auth {
         Auth::Key => Some(format!("Bearer {}", app.key)),
@@ -221,8 +239,8 @@ fn standard_headers(auth: &Auth, app: &AppTarget, seed: u64, has_body: bool) -> 
     if let Some(value) = authorization {
         headers.push(("Authorization".to_owned(), value));
     }
-    if has_body {
-        headers.push(("Content-Type".to_owned(), "application/json".to_owned()));
+    if let Some(content_type) = content_type {
+        headers.push(("Content-Type".to_owned(), content_type.to_owned()));
     }
     headers.push(("User-Agent".to_owned(), USER_AGENT.to_owned()));
     headers
@@ -253,7 +271,7 @@ pub(super) fn own_call(
     Call {
         method: method.to_owned(),
         url: format!("{base_url}{path}"),
-        headers: standard_headers(&Auth::Key, app, 0, body.is_some()),
+        headers: standard_headers(&Auth::Key, app, 0, body.map(|_| JSON)),
         body: body.map(|b| b.to_string().into()),
         limits,
         planned: None,

@@ -19,6 +19,7 @@ mod seed;
 mod session;
 mod steps;
 mod target;
+mod upload;
 mod url;
 mod value;
 

@@ -36,7 +36,7 @@ pub const DIFY_1_12: &[Known] = &[
     Known {
         rule: "error.code.known",
         checks: &["code"],
-        reason: "code `unknown` for unhandled 500s",
+        reason: "code `unknown` for unhandled 500s, `bad_request_key_error` for a missing form part",
         source: "measured on 1.12.1",
     },
     Known {
@@ -44,6 +44,30 @@ pub const DIFY_1_12: &[Known] = &[
         checks: &["non-object-body", "odd-value", "rename", "annotation-reply", "run-detail", "variables"],
         reason: "500 for a JSON body that is no object, values of an unexpected type, names and users over 255 characters, \
                  malformed run ids, filtered variables",
+        source: "measured on 1.12.1",
+    },
+    Known {
+        rule: "files.owner-only",
+        checks: &["foreign"],
+        reason: "only the workspace of a file is checked: another user's file is accepted and reaches the model",
+        source: "measured on 1.12.1; Dify source, factories/file_factory.py",
+    },
+    Known {
+        rule: "files.upload.errors",
+        checks: &["same-name"],
+        reason: "of two parts named `file` the first is taken, and the other is not noticed",
+        source: "measured on 1.12.1",
+    },
+    Known {
+        rule: "agent.message-file",
+        checks: &["answer"],
+        reason: "every piece of the answer to a turn with a file is sent as message_file",
+        source: "langgenius/dify PR 22988, PR 32019, issue 36990; measured on 1.12.1",
+    },
+    Known {
+        rule: "annotation.list.cap",
+        checks: &["has-more"],
+        reason: "has_more says only that the page has as many rows as were asked for",
         source: "measured on 1.12.1",
     },
 ];
@@ -77,7 +101,7 @@ pub const DIFY_0_15: &[Known] = &[
     Known {
         rule: "error.code.known",
         checks: &["code"],
-        reason: "code `unknown` for unhandled 500s",
+        reason: "code `unknown` for unhandled 500s, `bad_request_key_error` for a missing form part",
         source: "measured on 0.15.3",
     },
     Known {
@@ -102,6 +126,25 @@ pub const DIFY_0_15: &[Known] = &[
         rule: "info.shape",
         checks: &["mode", "author-name"],
         reason: "GET /info has no mode and no author_name",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "files.owner-only",
+        checks: &["foreign"],
+        reason: "only the workspace of a file is checked: another user's file is accepted and reaches the model",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "files.upload.errors",
+        checks: &["no-file-code", "slash", "same-name"],
+        reason: "without a file the code is bad_request_key_error, names with slashes are accepted, and of two parts named \
+                 `file` the first is taken",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "files.message-files",
+        checks: &["upload-file-id"],
+        reason: "message_files has no upload_file_id",
         source: "measured on 0.15.3",
     },
 ];

@@ -57,6 +57,25 @@ fn content_type_json(s: &Seen, n: &mut Notes) {
     n.expect(media == "application/json", s, "media-type", "media type application/json", || format!("`{media}`"));
 }
 
+/// Source: OpenAPI `AppMetaResponse`, `WebAppSettingsResponse`. An app without a site answers 403.
+fn meta_site(s: &Seen, n: &mut Notes) {
+    let document = match s.endpoint() {
+        Endpoint::Meta => Document::Meta,
+        Endpoint::Site => Document::Site,
+        _ => return,
+    };
+    let missing_route = s.is(404) && s.json.is_none();
+    let no_site = s.endpoint() == Endpoint::Site && s.is(403);
+    if !s.has_key() || s.exchange.reply.is_none() || missing_route {
+        return;
+    }
+    if n.expect(s.is(200) || no_site, s, "status", "status 200", || s.outcome_text())
+        && let Some(json) = s.json.as_ref().filter(|_| s.is(200))
+    {
+        n.fits(s, document, json);
+    }
+}
+
 /// The rows of this area.
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -85,6 +104,20 @@ pub(super) const RULES: &[Rule] = &[
         versions: None,
         load: Load::No,
         judge: Judge::Exchange(parameters_shape),
+        absent: always,
+    },
+    Rule {
+        id: "meta-site.shape",
+        area: "app-info",
+        level: Level::Should,
+        title: "GET /meta and /site",
+        statement: "/meta: tool_icons object of url or {background, content}; /site: title, theme flags, default_language (colour, description, copyright and privacy policy may be null); 403 without a site.",
+        source: "spec AppMetaResponse, WebAppSettingsResponse",
+        modes: ANY,
+        tested: "Type check.",
+        versions: Some("/site is not in 0.15"),
+        load: Load::No,
+        judge: Judge::Exchange(meta_site),
         absent: always,
     },
     Rule {

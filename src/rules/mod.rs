@@ -1,7 +1,9 @@
 //! The catalogue: one row and one judge per rule, grouped by area of the API. Pure functions over recordings.
 
+mod form;
 mod grammar;
 mod notes;
+mod offered;
 mod parity;
 mod request;
 mod rule;
@@ -9,7 +11,9 @@ mod run;
 mod seen;
 mod stream;
 
+mod annotations;
 mod app_info;
+mod audio;
 mod authentication;
 mod completion;
 mod concurrency;
@@ -17,6 +21,8 @@ mod continuity;
 mod conversation_id;
 mod conversations;
 mod errors;
+mod feedback;
+mod files;
 mod inputs;
 mod messages;
 mod requests;
@@ -44,6 +50,10 @@ const AREAS: &[&[Rule]] = &[
     concurrency::RULES,
     usage::RULES,
     time::RULES,
+    feedback::RULES,
+    files::RULES,
+    audio::RULES,
+    annotations::RULES,
 ];
 
 /// Every rule, in the order of reports.

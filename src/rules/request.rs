@@ -1,5 +1,6 @@
 //! What a request asked for, and what is wrong with it: the facts that decide which answer is right.
 
+use super::form::Form;
 use crate::model::{App, AppMode, ControlKind, Credential, Endpoint, Exchange, InputField, Route};
 use serde_json::{Map, Value};
 
@@ -58,7 +59,9 @@ pub enum Asked {
 pub struct Sent {
     /// JSON object of the body, where it is one.
     pub body: Option<Map<String, Value>>,
-    /// End user of the request: body member or query parameter `user`.
+    /// Form of the body, where it is one.
+    pub form: Option<Form>,
+    /// End user of the request: body member, form field or query parameter `user`.
     pub user: Option<String>,
     /// How the conversation was named (generation requests).
     pub conversation: Asked,
@@ -72,16 +75,20 @@ impl Sent {
     /// Understands a request.
     pub fn of(exchange: &Exchange, app: &App, route: &Route) -> Sent {
         let raw = exchange.request.body.as_ref();
-        let parsed = raw.map(|b| serde_json::from_slice::<Value>(&b.bytes()));
+        let content_type = exchange.request.header("content-type").unwrap_or("");
+        let form = raw.and_then(|b| Form::of(content_type, b));
+        let parsed = raw.filter(|_| form.is_none()).map(|b| serde_json::from_slice::<Value>(&b.bytes()));
         let body = match &parsed {
             Some(Ok(Value::Object(map))) => Some(map.clone()),
             _ => None,
         };
-        let user =
-            body.as_ref().and_then(|b| b.get("user")).map(plain).or_else(|| route.param("user").map(str::to_owned));
+        let field = form.as_ref().and_then(|f| f.field("user")).map(str::to_owned);
+        let user = field
+            .or_else(|| body.as_ref().and_then(|b| b.get("user")).map(plain))
+            .or_else(|| route.param("user").map(str::to_owned));
         let conversation = body.as_ref().map_or(Asked::Absent, asked);
         let streaming = member(&body, "response_mode").and_then(Value::as_str) == Some("streaming");
-        let mut sent = Sent { body, user, conversation, streaming, defects: Vec::new() };
+        let mut sent = Sent { body, form, user, conversation, streaming, defects: Vec::new() };
         if route.endpoint.generates() {
             sent.defects = defects(exchange, app, route.endpoint, &sent, parsed.as_ref().is_some_and(|p| p.is_ok()));
             // Without the form a parameter error may well be about an input.

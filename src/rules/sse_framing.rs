@@ -224,7 +224,9 @@ fn common_fields(s: &Seen, n: &mut Notes) {
 /// The payload must fit the schema of its event. What other rules judge (answer texts, usage, errors, audio) is left to
 /// them; an event without a schema is kept and warned about.
 fn payload_fits(s: &Seen, event: &Event, n: &mut Notes) -> bool {
-    if matches!(event.name.as_str(), "error" | "tts_message" | "tts_message_end") {
+    // text under the name of a file is judged by `agent.message-file`
+    let misnamed = event.name == "message_file" && event.value.get("answer").is_some();
+    if misnamed || matches!(event.name.as_str(), "error" | "tts_message" | "tts_message_end") {
         return true;
     }
     let Some(violations) = crate::schema::check_event(&event.name, &event.value) else {

@@ -169,6 +169,8 @@ pub enum Action {
     Info,
     /// `GET /parameters`
     Parameters,
+    /// `POST /files/upload` or `POST /audio-to-text`, as a form
+    Upload(Upload),
     /// Any request, also a broken one.
     Request(Raw),
     /// Steps side by side.
@@ -220,6 +222,41 @@ pub struct Query {
     pub params: Vec<(String, Text)>,
     /// Leave out the `user` parameter.
     pub no_user: bool,
+}
+
+/// A form with files.
+#[derive(Clone, Debug, Default)]
+pub struct Upload {
+    /// To `POST /audio-to-text`; else to `POST /files/upload`.
+    pub speech: bool,
+    /// File parts in order.
+    pub files: Vec<FilePart>,
+    /// Leave out the `user` part.
+    pub no_user: bool,
+}
+
+/// One file part of a form.
+#[derive(Clone, Debug)]
+pub struct FilePart {
+    /// Name of the part; default `file`.
+    pub part: Option<Text>,
+    /// File name.
+    pub name: Option<Text>,
+    /// `Content-Type` of the part.
+    pub mime: Option<Text>,
+    /// Content.
+    pub content: Content,
+}
+
+/// Content of a file part.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// `text:` as UTF-8.
+    Text(Text),
+    /// `base64:` of the bytes.
+    Base64(Text),
+    /// `size:` bytes of filler.
+    Size(Text),
 }
 
 /// A request spelled out.

@@ -1,8 +1,8 @@
 //! A checked tree -> [`Scenario`]. Everything here was checked before; `None` means that it was not.
 
 use super::ast::{
-    Action, Auth, Check, Data, During, Expect, Need, Parallel, Pick, Query, Raw, RawBody, ResponseMode, Scenario, Step,
-    Test, Think, Timeouts, Turn,
+    Action, Auth, Check, Content, Data, During, Expect, FilePart, Need, Parallel, Pick, Query, Raw, RawBody,
+    ResponseMode, Scenario, Step, Test, Think, Timeouts, Turn, Upload,
 };
 use super::scalar::{Scalar, json, scalar};
 use super::yaml::{Kind, Node};
@@ -179,6 +179,11 @@ fn action(name: &str, body: &Node) -> Option<Action> {
         "stop" => Action::Stop { task: text(body.get("task")?)? },
         "info" => Action::Info,
         "parameters" => Action::Parameters,
+        "upload" => Action::Upload(Upload {
+            speech: body.get("to").and_then(Node::text) == Some("speech"),
+            files: body.get("files")?.items().iter().map(file_part).collect::<Option<_>>()?,
+            no_user: flag(body, "no-user").unwrap_or(false),
+        }),
         "request" => Action::Request(Raw {
             method: text(body.get("method")?)?,
             path: text(body.get("path")?)?,
@@ -223,6 +228,17 @@ fn query(body: &Node) -> Option<Query> {
     Some(Query {
         params: params.map(|(key, value)| (wire(&key), value)).collect(),
         no_user: flag(body, "no-user").unwrap_or(false),
+    })
+}
+
+fn file_part(node: &Node) -> Option<FilePart> {
+    let text = |key| optional_text(node, key);
+    let content = text("text").map(Content::Text).or_else(|| text("base64").map(Content::Base64));
+    Some(FilePart {
+        part: text("part"),
+        name: text("name"),
+        mime: text("mime"),
+        content: content.or_else(|| text("size").map(Content::Size))?,
     })
 }
 

@@ -98,6 +98,7 @@ pub(crate) static ACTIONS: &[&str] = &[
     "stop",
     "info",
     "parameters",
+    "upload",
     "request",
     "parallel",
     "pause",
@@ -123,6 +124,7 @@ pub(crate) static STEP: Table = Table {
         ),
         may("info", &Shape::Empty, "Reads `GET /info`."),
         may("parameters", &Shape::Empty, "Reads `GET /parameters`."),
+        may("upload", &Shape::Map(&UPLOAD), "Sends files as a form: `POST /files/upload` or `POST /audio-to-text`."),
         may("request", &Shape::Map(&REQUEST), "Sends any request, also a broken one."),
         may("parallel", &Shape::Map(&PARALLEL), "Runs steps side by side."),
         may("pause", &Shape::Time, "Does nothing for this time."),
@@ -286,6 +288,31 @@ static STOP: Table = Table {
     groups: &[],
 };
 
+static UPLOAD: Table = Table {
+    name: "an upload",
+    doc: "A form (`multipart/form-data`) of `POST /files/upload` or `POST /audio-to-text`; `user` is added.",
+    keys: &[
+        may("to", &Shape::Choice(&["files", "speech"]), "Where it goes: `files` (the default) or `speech`."),
+        must("files", &Shape::List(&Shape::Map(&FILE), 0), "The file parts in order; none makes an empty form."),
+        may("no-user", &Shape::Flag, "Leaves out the `user` part."),
+    ],
+    groups: &[],
+};
+
+static FILE: Table = Table {
+    name: "a file",
+    doc: "One file part of a form.",
+    keys: &[
+        may("part", &Shape::Template, "Name of the part; default `file`."),
+        may("name", &Shape::Template, "File name; without it the part has none."),
+        may("mime", &Shape::Template, "`Content-Type` of the part; without it the part has none."),
+        may("text", &Shape::Template, "Content as text."),
+        may("base64", &Shape::Template, "Content as base64."),
+        may("size", &Shape::TemplateOrWhole, "So many bytes of filler as content; at most 64 MiB."),
+    ],
+    groups: &[Group::One(&["text", "base64", "size"])],
+};
+
 static REQUEST: Table = Table {
     name: "a request",
     doc: "A request spelled out.",
@@ -443,6 +470,8 @@ pub(crate) static TABLES: &[&Table] = &[
     &DELETE,
     &FEEDBACK,
     &STOP,
+    &UPLOAD,
+    &FILE,
     &REQUEST,
     &PARALLEL,
     &TIMEOUT,

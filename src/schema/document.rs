@@ -50,6 +50,18 @@ documents! {
     Suggested = "suggested",
     /// `GET /app/feedbacks`
     AppFeedbacks = "app-feedbacks",
+    /// `POST /files/upload`
+    FileUpload = "file-upload",
+    /// `POST /audio-to-text`
+    AudioToText = "audio-to-text",
+    /// `GET /apps/annotations`: a page of the list
+    Annotations = "annotations",
+    /// One annotation: the answer to creating or updating it
+    Annotation = "annotation",
+    /// A job that switches annotation replies, and its status
+    AnnotationJob = "annotation-job",
+    /// `GET /end-users/{id}`
+    EndUser = "end-user",
     /// `GET /conversations/{id}/variables`
     Variables = "variables",
     /// One variable: the answer to updating it
@@ -92,19 +104,18 @@ pub fn for_endpoint(endpoint: Endpoint) -> Option<Document> {
         Endpoint::Suggested => Some(Document::Suggested),
         Endpoint::AppFeedbacks => Some(Document::AppFeedbacks),
         Endpoint::Variables => Some(Document::Variables),
+        Endpoint::FileUpload => Some(Document::FileUpload),
+        Endpoint::AudioToText => Some(Document::AudioToText),
+        Endpoint::Annotations => Some(Document::Annotations),
+        Endpoint::AnnotationCreate | Endpoint::Annotation => Some(Document::Annotation),
+        Endpoint::AnnotationReply | Endpoint::AnnotationReplyStatus => Some(Document::AnnotationJob),
+        Endpoint::EndUser => Some(Document::EndUser),
         Endpoint::VariableUpdate => Some(Document::Variable),
         Endpoint::WorkflowRunDetail
         | Endpoint::WorkflowLogs
         | Endpoint::WorkflowEvents
-        | Endpoint::FileUpload
         | Endpoint::FilePreview
-        | Endpoint::AudioToText
         | Endpoint::TextToAudio
-        | Endpoint::Annotations
-        | Endpoint::Annotation
-        | Endpoint::AnnotationReply
-        | Endpoint::AnnotationReplyStatus
-        | Endpoint::EndUser
         | Endpoint::HumanInputForm
         | Endpoint::Other => None,
     }

@@ -1,0 +1,119 @@
+//! Forms (`multipart/form-data`) as they were sent.
+
+use crate::model::Body;
+
+/// One part of a form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Part {
+    /// Name of the part.
+    pub name: String,
+    /// File name, where the part has one.
+    pub file_name: Option<String>,
+    /// `Content-Type` of the part, lower case, without parameters.
+    pub mime: Option<String>,
+    /// Content.
+    pub content: Vec<u8>,
+}
+
+/// A form.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Form {
+    /// Parts in order.
+    pub parts: Vec<Part>,
+}
+
+impl Form {
+    /// The form of a request body; `None` where the body is something else.
+    pub fn of(content_type: &str, body: &Body) -> Option<Form> {
+        content_type.trim_start().get(..10).filter(|t| t.eq_ignore_ascii_case("multipart/"))?;
+        Form::read(content_type, &body.bytes())
+    }
+
+    /// Reads a body; `None` where it is no whole form (RFC 7578).
+    pub fn read(content_type: &str, body: &[u8]) -> Option<Form> {
+        let (essence, parameters) = content_type.split_once(';')?;
+        if !essence.trim().eq_ignore_ascii_case("multipart/form-data") {
+            return None;
+        }
+        let boundary = attribute(parameters, "boundary")?;
+        let mut form = Form::default();
+        let mut rest = body.strip_prefix(format!("--{boundary}").as_bytes())?;
+        let next = format!("\r\n--{boundary}");
+        while let Some(bytes) = rest.strip_prefix(b"\r\n") {
+            let end = memchr::memmem::find(bytes, next.as_bytes())?;
+            form.parts.push(Part::read(bytes.get(..end)?)?);
+            rest = bytes.get(end + next.len()..)?;
+        }
+        rest.starts_with(b"--").then_some(form)
+    }
+
+    /// Parts with a file name.
+    pub fn files(&self) -> impl Iterator<Item = &Part> {
+        self.parts.iter().filter(|p| p.file_name.is_some())
+    }
+
+    /// Text of a plain field.
+    pub fn field(&self, name: &str) -> Option<&str> {
+        let part = self.parts.iter().find(|p| p.name == name && p.file_name.is_none())?;
+        std::str::from_utf8(&part.content).ok()
+    }
+}
+
+impl Part {
+    fn read(bytes: &[u8]) -> Option<Part> {
+        let end = memchr::memmem::find(bytes, b"\r\n\r\n")?;
+        let mut part = Part { content: bytes.get(end + 4..)?.to_vec(), ..Part::default() };
+        for line in std::str::from_utf8(bytes.get(..end)?).ok()?.split("\r\n") {
+            let (header, value) = line.split_once(':')?;
+            match header.trim().to_ascii_lowercase().as_str() {
+                "content-disposition" => {
+                    part.name = attribute(value, "name")?;
+                    part.file_name = attribute(value, "filename");
+                }
+                "content-type" => {
+                    let essence = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+                    part.mime = Some(essence).filter(|m| !m.is_empty());
+                }
+                _ => {}
+            }
+        }
+        Some(part)
+    }
+}
+
+/// `; name=value` or `; name="value"`.
+fn attribute(text: &str, name: &str) -> Option<String> {
+    let values = text.split(';').filter_map(|pair| pair.trim().split_once('='));
+    let value = values.filter(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v).next()?;
+    let bare = value.strip_prefix('"').and_then(|v| v.strip_suffix('"')).unwrap_or(value);
+    Some(bare.replace("%22", "\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TYPE: &str = "multipart/form-data; boundary=bb";
+
+    #[test]
+    fn parts_are_read_with_names_types_and_bytes() {
+        let body = b"--bb\r\nContent-Disposition: form-data; name=\"user\"\r\n\r\nu\r\n--bb\r\nContent-Disposition: \
+                     form-data; name=\"file\"; filename=\"a.png\"\r\nContent-Type: image/PNG\r\n\r\n\x89\r\n\x00\r\n--bb--\r\n";
+        let form = Form::read(TYPE, body).unwrap();
+        assert_eq!(form.field("user"), Some("u"));
+        let files: Vec<&Part> = form.files().collect();
+        assert_eq!(files.len(), 1);
+        assert_eq!((files[0].name.as_str(), files[0].mime.as_deref()), ("file", Some("image/png")));
+        assert_eq!(files[0].content, b"\x89\r\n\x00");
+    }
+
+    #[test]
+    fn an_empty_form_is_a_form_and_a_torn_one_or_a_description_is_none() {
+        assert_eq!(Form::read(TYPE, b"--bb--\r\n"), Some(Form::default()));
+        for torn in [&b"--bb\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx"[..], b"multipart a.mp3 2003 bytes"]
+        {
+            assert_eq!(Form::read(TYPE, torn), None);
+        }
+        assert_eq!(Form::read("application/json", b"{}"), None);
+    }
+}
