@@ -101,7 +101,9 @@ impl Run {
 
     /// How long its stream stays open after its last event.
     pub fn lingers(&self) -> Duration {
-        let open = self.core.broken(Fault::StreamStaysOpen) && self.story.cast.frame.chat.is_none();
+        let cast = &self.story.cast;
+        let ended = cast.frame.chat.is_none() && cast.streaming && !self.story.waits;
+        let open = ended && self.core.broken(Fault::StreamStaysOpen);
         Duration::from_secs(if open { 8 } else { 0 })
     }
 

@@ -7,6 +7,8 @@ mod client_support;
 mod client_tls;
 mod emulator;
 mod emulator_client;
+mod emulator_mode_mutants;
+mod emulator_modes;
 mod emulator_mutants;
 mod emulator_replay;
 mod engine;
