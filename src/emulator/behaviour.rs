@@ -1,6 +1,7 @@
 //! In what the imitated servers differ: one field per difference, one value per profile.
 
 use super::config::Profile;
+use super::flow_behaviour::{self, FlowBehaviour};
 use super::json::JsonStyle;
 
 /// The differences between servers as data.
@@ -76,6 +77,8 @@ pub struct Behaviour {
     pub end_users: bool,
     /// Annotations answer chat turns from the start.
     pub annotation_replies: bool,
+    /// Where workflows run and agents think.
+    pub flow: FlowBehaviour,
 }
 
 /// What happens to the inputs of later turns.
@@ -176,6 +179,7 @@ fn documented() -> Behaviour {
         full_page_means_more: false,
         end_users: true,
         annotation_replies: true,
+        flow: flow_behaviour::DOCUMENTED,
     }
 }
 
@@ -215,6 +219,7 @@ fn dify_0_15() -> Behaviour {
         full_page_means_more: false,
         end_users: false,
         annotation_replies: false,
+        flow: flow_behaviour::DIFY_0_15,
     }
 }
 
@@ -254,5 +259,6 @@ fn dify_1_12() -> Behaviour {
         full_page_means_more: true,
         end_users: false,
         annotation_replies: false,
+        flow: flow_behaviour::DIFY_1_12,
     }
 }

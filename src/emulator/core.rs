@@ -46,6 +46,7 @@ impl Core {
         }
         let mutant = config.mutant;
         let behaviour = Behaviour::of(mutant.map_or(config.profile, |m| m.profile));
+        kinds.retain(|kind| *kind != AppKind::Agent || behaviour.flow.newest_features);
         let autoplay = config.tts_autoplay || mutant.is_some_and(|m| m.tts_autoplay);
         Self {
             pace: config.pace,

@@ -40,6 +40,13 @@ enum Endpoint {
     AnnotationReply(String),
     AnnotationJob(String),
     EndUser(String),
+    Variable(String, String),
+    RunWorkflow(Option<String>),
+    RunDetail(String),
+    RunEvents(String),
+    WorkflowStop(String),
+    WorkflowLogs,
+    Form(String),
 }
 
 impl Endpoint {
@@ -56,6 +63,10 @@ impl Endpoint {
             Endpoint::AnnotationReply(_) => &["POST"],
             Endpoint::Annotations => &["GET", "POST"],
             Endpoint::Annotation(_) => &["PUT", "DELETE"],
+            Endpoint::Variable(..) => &["PUT"],
+            Endpoint::RunWorkflow(_) | Endpoint::WorkflowStop(_) => &["POST"],
+            Endpoint::RunDetail(_) | Endpoint::RunEvents(_) | Endpoint::WorkflowLogs => &["GET"],
+            Endpoint::Form(_) => &["GET", "POST"],
         }
     }
 
@@ -125,6 +136,21 @@ impl Core {
             Endpoint::AnnotationReply(action) => self.switch_annotation_reply(app, &action, request),
             Endpoint::AnnotationJob(job) => self.annotation_job(app, &job),
             Endpoint::EndUser(id) => self.end_user(app, &id),
+            Endpoint::Variable(id, variable) => self.update_variable(app, &id, &variable, request, now),
+            Endpoint::RunWorkflow(pinned) => return self.run_workflow(app, pinned.as_deref(), request, now),
+            Endpoint::RunDetail(id) => self.run_detail(app, &id),
+            Endpoint::RunEvents(id) => {
+                return self
+                    .run_events(app, &id, request)
+                    .unwrap_or_else(|refusal| Reply::Whole(self.refuse(&refusal)));
+            }
+            Endpoint::WorkflowStop(task) => self.stop_workflow(app, &task, request),
+            Endpoint::WorkflowLogs => self.list_logs(app, request),
+            Endpoint::Form(token) if request.method == "POST" => {
+                let reply = self.submit_form(app, &token, request);
+                return reply.unwrap_or_else(|refusal| Reply::Whole(self.refuse(&refusal)));
+            }
+            Endpoint::Form(token) => self.show_form(app, &token),
         };
         Reply::Whole(whole.unwrap_or_else(|refusal| self.refuse(&refusal)))
     }
@@ -163,6 +189,26 @@ impl Core {
                 uuid_text(job).and_then(|job| recent(Endpoint::AnnotationJob(job)))
             }
             ["end-users", id] if self.behaviour.end_users => uuid_text(id).map(Endpoint::EndUser),
+            ["conversations", id, "variables", variable] => {
+                self.conversation_id(id).and_then(|id| recent(Endpoint::Variable(id, uuid_text(variable)?)))
+            }
+            _ => self.find_run(&segments),
+        }
+    }
+
+    /// The endpoints of workflows.
+    fn find_run(&self, segments: &[&str]) -> Option<Endpoint> {
+        let flow = &self.behaviour.flow;
+        let text = |id: &str| (!id.is_empty()).then(|| id.to_owned());
+        let newest = |endpoint: Endpoint| flow.newest_features.then_some(endpoint);
+        match segments {
+            ["workflows", "run"] => Some(Endpoint::RunWorkflow(None)),
+            ["workflows", "logs"] => Some(Endpoint::WorkflowLogs),
+            ["workflows", "run", id] => text(id).map(Endpoint::RunDetail),
+            ["workflows", "tasks", task, "stop"] => text(task).map(Endpoint::WorkflowStop),
+            ["workflows", id, "run"] if flow.pinned_workflows => text(id).map(|id| Endpoint::RunWorkflow(Some(id))),
+            ["workflow", id, "events"] => text(id).and_then(|id| newest(Endpoint::RunEvents(id))),
+            ["form", "human_input", token] => text(token).and_then(|token| newest(Endpoint::Form(token))),
             _ => None,
         }
     }

@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use super::memory::Memory;
+
 /// A moment in microseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Moment(pub u64);
@@ -56,6 +58,8 @@ pub struct State {
     pub annotation_reply: bool,
     /// Jobs that switched that.
     pub jobs: Vec<String>,
+    /// What agents and workflows remember.
+    pub memory: Memory,
     next_sequence: u64,
 }
 
@@ -217,6 +221,7 @@ impl State {
             annotations: Vec::new(),
             annotation_reply: false,
             jobs: Vec::new(),
+            memory: Memory::default(),
             next_sequence: 0,
         }
     }

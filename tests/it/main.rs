@@ -17,6 +17,8 @@ mod client_tls;
 mod docs;
 mod emulator;
 mod emulator_client;
+mod emulator_mode_mutants;
+mod emulator_modes;
 mod emulator_mutants;
 mod emulator_replay;
 mod engine;
