@@ -1,28 +1,36 @@
 //! The catalogue: one row and one judge per rule, grouped by area of the API. Pure functions over recordings.
 
 mod grammar;
+mod nodes;
 mod notes;
 mod parity;
 mod request;
 mod rule;
 mod run;
+mod runs;
 mod seen;
 mod stream;
 
+mod agent;
 mod app_info;
 mod authentication;
+mod chatflow;
 mod completion;
 mod concurrency;
 mod continuity;
 mod conversation_id;
 mod conversations;
 mod errors;
+mod human_input;
 mod inputs;
 mod messages;
 mod requests;
 mod sse_framing;
 mod time;
 mod usage;
+mod variables;
+mod workflow;
+mod workflow_runs;
 
 pub mod judge;
 pub mod tally;
@@ -45,6 +53,15 @@ const AREAS: &[&[Rule]] = &[
     usage::RULES,
     time::RULES,
 ];
+
+/// Areas of chatflows, agents and workflows, not yet in the catalogue: their mutants are on another branch.
+const MODE_AREAS: &[&[Rule]] =
+    &[chatflow::RULES, agent::RULES, workflow::RULES, workflow_runs::RULES, variables::RULES, human_input::RULES];
+
+/// The catalogue and the rules that are to come into it.
+pub fn candidates() -> impl Iterator<Item = &'static Rule> {
+    AREAS.iter().chain(MODE_AREAS).flat_map(|area| area.iter())
+}
 
 /// Every rule, in the order of reports.
 pub fn catalogue() -> impl Iterator<Item = &'static Rule> {

@@ -54,6 +54,12 @@ documents! {
     Variables = "variables",
     /// One variable: the answer to updating it
     Variable = "variable",
+    /// `GET /workflows/run/{id}`
+    WorkflowRunDetail = "workflow-run-detail",
+    /// `GET /workflows/logs`
+    WorkflowLogs = "workflow-logs",
+    /// `GET /form/human_input/{token}`
+    HumanInputForm = "human-input-form",
     /// The body of an error, whatever the endpoint
     ErrorEnvelope = "error",
 }
@@ -93,9 +99,9 @@ pub fn for_endpoint(endpoint: Endpoint) -> Option<Document> {
         Endpoint::AppFeedbacks => Some(Document::AppFeedbacks),
         Endpoint::Variables => Some(Document::Variables),
         Endpoint::VariableUpdate => Some(Document::Variable),
-        Endpoint::WorkflowRunDetail
-        | Endpoint::WorkflowLogs
-        | Endpoint::WorkflowEvents
+        Endpoint::WorkflowRunDetail => Some(Document::WorkflowRunDetail),
+        Endpoint::WorkflowLogs => Some(Document::WorkflowLogs),
+        Endpoint::WorkflowEvents
         | Endpoint::FileUpload
         | Endpoint::FilePreview
         | Endpoint::AudioToText
