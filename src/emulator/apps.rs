@@ -25,7 +25,7 @@ impl App {
         Self { kind, key, form: form_of(kind), autoplay: tts_autoplay && kind.mode() == AppMode::Chat }
     }
 
-    /// Chat or completion.
+    /// Its mode.
     pub fn mode(&self) -> AppMode {
         self.kind.mode()
     }
@@ -37,14 +37,14 @@ impl App {
 
     /// The system line of a chat prompt.
     pub fn system_line(&self, inputs: &Map<String, Value>) -> Option<String> {
-        (self.kind == AppKind::Chat).then(|| {
-            format!(
-                "You talk to {} lang={} age={}.\n",
-                in_prompt(inputs.get("name")),
-                in_prompt(inputs.get("lang")),
-                in_prompt(inputs.get("age"))
-            )
-        })
+        let shown = |name: &str| in_prompt(inputs.get(name));
+        match self.kind {
+            AppKind::Chat => {
+                Some(format!("You talk to {} lang={} age={}.\n", shown("name"), shown("lang"), shown("age")))
+            }
+            AppKind::AgentChat => Some(format!("You talk to {}.\n", shown("name"))),
+            _ => None,
+        }
     }
 
     /// The filled template of a completion app; `query` stands in where the form has none or none was given.
@@ -63,6 +63,7 @@ impl App {
     pub fn introduction(&self, inputs: &Map<String, Value>) -> String {
         match self.kind {
             AppKind::Chat => format!("Hi {}, welcome", in_prompt(inputs.get("name"))),
+            AppKind::AdvancedChat => format!("Welcome {}", in_prompt(inputs.get("name"))),
             _ => String::new(),
         }
     }
@@ -80,6 +81,9 @@ impl App {
 
     /// `GET /meta`.
     pub fn meta(&self) -> Value {
+        if self.kind == AppKind::AgentChat {
+            return json!({"tool_icons": {"current_time": "http://localhost/tool-provider/builtin/time/icon"}});
+        }
         json!({"tool_icons": {}})
     }
 
@@ -95,11 +99,16 @@ impl App {
 
     /// `GET /parameters`.
     pub fn parameters(&self, behaviour: &Behaviour) -> Value {
-        let rich = self.kind == AppKind::Chat;
-        let form: Vec<Value> = self.form.iter().map(Variable::document).collect();
-        json!({
-            "opening_statement": if rich { "Hi {{name}}, welcome" } else { "" },
-            "suggested_questions": if rich { json!(["What?", "Why?"]) } else { json!([]) },
+        let runs = self.mode().runs();
+        let form: Vec<Value> = self.form.iter().map(|v| if runs { v.flow_document() } else { v.document() }).collect();
+        let (opening, questions) = match self.kind {
+            AppKind::Chat => ("Hi {{name}}, welcome", json!(["What?", "Why?"])),
+            AppKind::AdvancedChat => ("Welcome {{name}}", json!(["A?"])),
+            _ => ("", json!([])),
+        };
+        let mut parameters = json!({
+            "opening_statement": opening,
+            "suggested_questions": questions,
             "suggested_questions_after_answer": {"enabled": self.suggests()},
             "speech_to_text": {"enabled": false},
             "text_to_speech": self.text_to_speech(behaviour),
@@ -119,7 +128,16 @@ impl App {
                 "image_file_size_limit": 10, "video_file_size_limit": 100, "audio_file_size_limit": 50,
                 "file_size_limit": 15, "workflow_file_upload_limit": 10
             }
-        })
+        });
+        if runs {
+            parameters["sensitive_word_avoidance"] = json!({"enabled": false});
+        }
+        if runs || self.mode().thinks() {
+            parameters["file_upload"]["allowed_file_types"] = json!(["image"]);
+            parameters["file_upload"]["image"] =
+                json!({"enabled": false, "number_limits": 3, "transfer_methods": ["local_file", "remote_url"]});
+        }
+        parameters
     }
 
     fn text_to_speech(&self, behaviour: &Behaviour) -> Value {
@@ -145,5 +163,14 @@ fn form_of(kind: AppKind) -> Vec<Variable> {
         AppKind::Completion => vec![variable("query", "Query", false, Field::Paragraph), tone()],
         AppKind::CompletionQuery => vec![variable("query", "Query", true, Field::Paragraph), tone()],
         AppKind::CompletionNoQuery => vec![tone()],
+        AppKind::AgentChat => vec![variable("name", "Name", true, Field::Line(48))],
+        AppKind::Agent => vec![],
+        AppKind::AdvancedChat => {
+            vec![variable("name", "name", true, Field::Line(48)), variable("extra", "extra", false, Field::Line(48))]
+        }
+        AppKind::Workflow => {
+            vec![variable("name", "name", true, Field::Line(200)), variable("count", "count", false, Field::Number)]
+        }
+        AppKind::WorkflowLlm => vec![variable("q", "q", true, Field::Paragraph)],
     }
 }

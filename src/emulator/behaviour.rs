@@ -1,6 +1,7 @@
 //! In what the imitated servers differ: one field per difference, one value per profile.
 
 use super::config::Profile;
+use super::flow_behaviour::{self, FlowBehaviour};
 use super::json::JsonStyle;
 
 /// The differences between servers as data.
@@ -59,6 +60,8 @@ pub struct Behaviour {
     pub priced: bool,
     /// `text_to_speech` of `/parameters` says whether playback is automatic.
     pub announces_autoplay: bool,
+    /// Where workflows run and agents think.
+    pub flow: FlowBehaviour,
 }
 
 /// What happens to the inputs of later turns.
@@ -151,6 +154,7 @@ fn documented() -> Behaviour {
         retriever_resources: true,
         priced: true,
         announces_autoplay: true,
+        flow: flow_behaviour::DOCUMENTED,
     }
 }
 
@@ -182,6 +186,7 @@ fn dify_0_15() -> Behaviour {
         retriever_resources: false,
         priced: false,
         announces_autoplay: false,
+        flow: flow_behaviour::DIFY_0_15,
     }
 }
 
@@ -213,5 +218,6 @@ fn dify_1_12() -> Behaviour {
         retriever_resources: true,
         priced: true,
         announces_autoplay: false,
+        flow: flow_behaviour::DIFY_1_12,
     }
 }

@@ -113,13 +113,21 @@ impl FromStr for Profile {
     }
 }
 
-/// The modes of apps the emulator serves. Agent, chatflow and workflow would be further values.
+/// The modes of apps the emulator serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AppMode {
     /// Conversations with a model.
     Chat,
     /// One prompt, one text.
     Completion,
+    /// Conversations with a model that uses tools.
+    AgentChat,
+    /// The New Agent of the documentation.
+    Agent,
+    /// Conversations whose turns run a workflow.
+    AdvancedChat,
+    /// A workflow without conversation.
+    Workflow,
 }
 
 impl AppMode {
@@ -128,7 +136,26 @@ impl AppMode {
         match self {
             AppMode::Chat => "chat",
             AppMode::Completion => "completion",
+            AppMode::AgentChat => "agent-chat",
+            AppMode::Agent => "agent",
+            AppMode::AdvancedChat => "advanced-chat",
+            AppMode::Workflow => "workflow",
         }
+    }
+
+    /// Whether `POST /chat-messages` serves it.
+    pub fn converses(self) -> bool {
+        matches!(self, AppMode::Chat | AppMode::AgentChat | AppMode::Agent | AppMode::AdvancedChat)
+    }
+
+    /// Whether its turns are written as thoughts and `agent_message` events.
+    pub fn thinks(self) -> bool {
+        matches!(self, AppMode::AgentChat | AppMode::Agent)
+    }
+
+    /// Whether its turns run a workflow.
+    pub fn runs(self) -> bool {
+        matches!(self, AppMode::AdvancedChat | AppMode::Workflow)
     }
 }
 
@@ -145,12 +172,32 @@ pub enum AppKind {
     CompletionQuery,
     /// Completion with an optional `tone` only; the query is the top-level one.
     CompletionNoQuery,
+    /// Agent with a required `name` and the tool `current_time`; it streams only.
+    AgentChat,
+    /// New Agent without variables; it streams only. Served by the documented profile alone.
+    Agent,
+    /// Chatflow with a required `name`, an optional `extra` and the conversation variables `memo` and `counter`.
+    AdvancedChat,
+    /// Workflow of a template and a code node, with a required `name` and an optional number `count`.
+    Workflow,
+    /// Workflow of a model node, with a required paragraph `q`.
+    WorkflowLlm,
 }
 
 impl AppKind {
     /// Every kind.
-    pub const ALL: [AppKind; 5] =
-        [AppKind::Chat, AppKind::ChatPlain, AppKind::Completion, AppKind::CompletionQuery, AppKind::CompletionNoQuery];
+    pub const ALL: [AppKind; 10] = [
+        AppKind::Chat,
+        AppKind::ChatPlain,
+        AppKind::Completion,
+        AppKind::CompletionQuery,
+        AppKind::CompletionNoQuery,
+        AppKind::AgentChat,
+        AppKind::Agent,
+        AppKind::AdvancedChat,
+        AppKind::Workflow,
+        AppKind::WorkflowLlm,
+    ];
 
     /// The name under which [`super::Running::keys`] lists the key.
     pub fn id(self) -> &'static str {
@@ -160,6 +207,11 @@ impl AppKind {
             AppKind::Completion => "completion",
             AppKind::CompletionQuery => "completion-query",
             AppKind::CompletionNoQuery => "completion-noquery",
+            AppKind::AgentChat => "agent-chat",
+            AppKind::Agent => "agent",
+            AppKind::AdvancedChat => "advanced-chat",
+            AppKind::Workflow => "workflow",
+            AppKind::WorkflowLlm => "workflow-llm",
         }
     }
 
@@ -168,6 +220,10 @@ impl AppKind {
         match self {
             AppKind::Chat | AppKind::ChatPlain => AppMode::Chat,
             AppKind::Completion | AppKind::CompletionQuery | AppKind::CompletionNoQuery => AppMode::Completion,
+            AppKind::AgentChat => AppMode::AgentChat,
+            AppKind::Agent => AppMode::Agent,
+            AppKind::AdvancedChat => AppMode::AdvancedChat,
+            AppKind::Workflow | AppKind::WorkflowLlm => AppMode::Workflow,
         }
     }
 }

@@ -200,18 +200,6 @@ impl Core {
             }
         }
     }
-
-    /// `GET /conversations/{id}/variables`: chat apps have none.
-    pub(super) fn list_variables(&self, app: usize, id: &str, request: &Request) -> Result<Answer, Refusal> {
-        self.demand_mode(app, AppMode::Chat)?;
-        let user = request.user_in_query().unwrap_or_else(|| DEFAULT_USER.to_owned());
-        let limit = page_size(request, "ConversationVariablesQuery", 100, &self.behaviour)?;
-        let known = self.state(app).conversation(&user, id).is_some_and(|conversation| conversation.committed);
-        if !known {
-            return Err(self.conversation_not_found("conversations"));
-        }
-        Ok(self.json(200, &replies::page(limit, false, vec![])))
-    }
 }
 
 /// The name a model would give.

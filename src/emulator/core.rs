@@ -44,9 +44,11 @@ impl Core {
             }
         }
         let mutant = config.mutant;
+        let behaviour = Behaviour::of(mutant.map_or(config.profile, |m| m.profile));
+        kinds.retain(|kind| *kind != AppKind::Agent || behaviour.flow.newest_features);
         let autoplay = config.tts_autoplay || mutant.is_some_and(|m| m.tts_autoplay);
         Self {
-            behaviour: Behaviour::of(mutant.map_or(config.profile, |m| m.profile)),
+            behaviour,
             pace: config.pace,
             last_info: Mutex::new(None),
             fault: mutant.map(|m| m.fault),

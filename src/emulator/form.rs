@@ -54,6 +54,26 @@ impl Variable {
         wrapper.insert(self.field.wire().to_owned(), inner);
         Value::Object(wrapper)
     }
+
+    /// The variable as workflow-backed apps publish it: without default, with the members of every control.
+    pub fn flow_document(&self) -> Value {
+        let kind = self.field.wire();
+        let max_length = match &self.field {
+            Field::Line(max) => json!(max),
+            Field::Paragraph | Field::Select(_) | Field::Number => Value::Null,
+        };
+        let options = match &self.field {
+            Field::Select(options) => json!(options),
+            Field::Line(_) | Field::Paragraph | Field::Number => json!([]),
+        };
+        let inner = json!({
+            "label": self.label, "max_length": max_length, "options": options, "required": self.required,
+            "type": kind, "variable": self.name
+        });
+        let mut wrapper = Map::new();
+        wrapper.insert(kind.to_owned(), inner);
+        Value::Object(wrapper)
+    }
 }
 
 /// Why inputs were refused.

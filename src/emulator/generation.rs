@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::agent::{self, Thought};
+use super::agent_beats::{agent_beats, remember};
 use super::answer::Answer;
 use super::config::AppMode;
 use super::core::Core;
@@ -57,13 +59,23 @@ pub struct Generation {
 
 /// One thing that happens in a stream.
 #[derive(Debug)]
-enum Act {
+pub(super) enum Act {
     Text(String),
     Replace(String),
     Fail(String),
     Speech(&'static str),
     End,
+    // agents
+    Thought(Box<Thought>),
+    /// Text of the stored answer that is not sent.
+    Silent(String),
+    /// The complete answer in one event.
+    Closing,
     // what only faults do
+    /// A piece that is sent but not part of the answer.
+    Extra(String),
+    /// A piece of the answer sent as a file.
+    AsFile(String),
     QuietEnd,
     NullText,
     Nameless,
@@ -163,6 +175,22 @@ impl Generation {
                 self.store(now);
                 return Vec::new();
             }
+            Act::Thought(thought) => {
+                self.remember(&thought);
+                thought.event(ids)
+            }
+            Act::Silent(text) => {
+                self.answer.push_str(&text);
+                return Vec::new();
+            }
+            Act::Closing => replies::message_event(ids, &self.answer),
+            Act::Extra(text) => self.piece_event(&text),
+            Act::AsFile(text) => {
+                let mut event = self.piece_event(&text);
+                event.insert("event".to_owned(), json!("message_file"));
+                self.answer.push_str(&text);
+                event
+            }
             Act::NullText => {
                 let mut event = replies::message_event(ids, "");
                 event.insert("answer".to_owned(), Value::Null);
@@ -196,10 +224,21 @@ impl Generation {
         block
     }
 
+    /// The event of a piece of the answer.
+    fn piece_event(&self, text: &str) -> Map<String, Value> {
+        let ids = &self.opening.ids;
+        if self.mode().thinks() { agent::message_event(ids, text) } else { replies::message_event(ids, text) }
+    }
+
+    /// Stores what an agent thought so far.
+    fn remember(&self, thought: &Thought) {
+        remember(&self.core, &self.opening, thought);
+    }
+
     fn frame_around_text(&self) -> (Vec<u8>, Vec<u8>) {
         // no id holds this text, so it marks the place of the piece
         const PLACE: &str = "<piece>";
-        let block = self.block(replies::message_event(&self.opening.ids, PLACE));
+        let block = self.block(self.piece_event(PLACE));
         let place = format!("\"{PLACE}\"").into_bytes();
         let at = block.windows(place.len()).position(|window| window == place).unwrap_or(block.len());
         let after = block.get(at + place.len()..).unwrap_or_default().to_vec();
@@ -261,6 +300,11 @@ impl Generation {
             members["latency"] = json!(0.0);
         }
         let mut metadata = replies::metadata(behaviour, members);
+        if self.mode() == AppMode::Agent
+            && let Some(metadata) = metadata.as_object_mut()
+        {
+            metadata.shift_remove("retriever_resources");
+        }
         if self.breaks_in_chat(Fault::NoUsage)
             && let Some(metadata) = metadata.as_object_mut()
         {
@@ -274,6 +318,8 @@ impl Generation {
         let mut failure = None;
         while let Some((_, act)) = self.beats.pop_front() {
             match act {
+                Act::Thought(thought) => self.remember(&thought),
+                Act::Silent(text) | Act::AsFile(text) => self.answer.push_str(&text),
                 Act::Text(text) => {
                     self.answer.push_str(&text);
                     if !text.is_empty() {
@@ -283,7 +329,7 @@ impl Generation {
                 Act::Replace(text) => self.answer = text,
                 Act::Fail(message) => failure = Some(message),
                 Act::End | Act::QuietEnd => break,
-                Act::Speech(_) | Act::NullText | Act::Nameless => {}
+                Act::Speech(_) | Act::NullText | Act::Nameless | Act::Closing | Act::Extra(_) => {}
             }
         }
         if let Some(message) = failure {
@@ -324,6 +370,7 @@ impl Generation {
                 body.insert("created_at".to_owned(), json!(self.opening.ids.created_at * 1000));
             }
             AppMode::Chat | AppMode::Completion => {}
+            AppMode::AgentChat | AppMode::Agent | AppMode::AdvancedChat | AppMode::Workflow => {}
         }
         body
     }
@@ -347,7 +394,8 @@ impl Generation {
         let Some(id) = &self.opening.conversation else {
             return;
         };
-        let truncated = self.core.broken(Fault::LaterAnswerTruncated) && !self.opening.first;
+        let truncated = (self.core.broken(Fault::LaterAnswerTruncated) && !self.opening.first)
+            || (self.core.broken(Fault::AgentKeepsLastChunk) && self.mode().thinks());
         let answer = if truncated { self.last_chunk.trim() } else { self.answer.trim() };
         let mut state = self.core.state(self.opening.app);
         if let Some(message) = state.message_mut(&self.opening.user, id, &self.opening.ids.message) {
@@ -387,6 +435,9 @@ impl Drop for Generation {
 fn beats(core: &Core, opening: &Opening, plan: Plan) -> VecDeque<(Duration, Act)> {
     let served = core.apps.get(opening.app);
     let chat = served.is_some_and(|app| app.mode() == AppMode::Chat);
+    if let Some(app) = served.filter(|app| app.mode().thinks()) {
+        return agent_beats(core, opening, plan, app.mode() == AppMode::Agent);
+    }
     let total = plan.duration();
     let failing_after = if plan.chunks.is_empty() { plan.first } else { plan.gap };
     let mut beats: VecDeque<(Duration, Act)> = plan

@@ -43,7 +43,18 @@ impl Core {
         let conversation = conversation.ok_or_else(|| self.conversation_not_found("messages"))?;
         let page = self.message_page(&conversation.messages, first_id.as_deref(), limit);
         let (rows, has_more) = page.ok_or_else(|| self.hinted("First Message Not Exists.", "messages"))?;
-        let rows: Vec<Value> = rows.into_iter().map(|message| self.message_row(&id, message)).collect();
+        let rows: Vec<Value> = rows
+            .into_iter()
+            .map(|message| {
+                let mut row = self.message_row(&id, message);
+                if let Some(thoughts) = state.memory.thoughts.get(&message.id)
+                    && !self.broken(Fault::ThoughtsForgotten)
+                {
+                    row["agent_thoughts"] = thoughts.iter().map(|thought| thought.row(&message.id)).collect();
+                }
+                row
+            })
+            .collect();
         drop(state);
         Ok(self.json(200, &replies::page(limit, has_more, rows)))
     }

@@ -23,6 +23,7 @@ impl Core {
         {
             running.stop.cancel();
         }
+        self.stop_run(app, task, &user);
         let mut answer = self.json(200, &json!({"result": "success"}));
         if self.broken(Fault::StopAnswersHtml) {
             answer.headers = self.headers("text/html; charset=utf-8", true);
@@ -116,15 +117,16 @@ impl Core {
         Ok(self.json(200, &json!({"result": "success", "data": ["Q one?", "Q two?", "Q three?"]})))
     }
 
-    /// Refuses a key whose app has another mode than the endpoint.
+    /// Refuses a key whose app has another mode than the endpoint; `Chat` stands for all modes with conversations.
     pub(super) fn demand_mode(&self, app: usize, mode: AppMode) -> Result<(), Refusal> {
-        if self.apps[app].mode() == mode {
+        let own = self.apps[app].mode();
+        if own == mode || (mode == AppMode::Chat && own.converses()) {
             return Ok(());
         }
+        let wrong_route = "Please check if your app mode matches the right API route.";
         Err(match mode {
-            AppMode::Chat => {
-                Refusal::new(400, "not_chat_app", "Please check if your app mode matches the right API route.")
-            }
+            AppMode::AdvancedChat | AppMode::Workflow => Refusal::new(400, "not_workflow_app", wrong_route),
+            AppMode::Chat | AppMode::AgentChat | AppMode::Agent => Refusal::new(400, "not_chat_app", wrong_route),
             AppMode::Completion => {
                 Refusal::new(400, "app_unavailable", "App unavailable, please check your app configurations.")
             }
@@ -132,8 +134,8 @@ impl Core {
     }
 }
 
-/// A UUID that follows from what it stands for; only feedback rows show one.
-fn pseudo_uuid(of: &impl std::hash::Hash) -> String {
+/// A UUID that follows from what it stands for: apps, workflows and end users have one.
+pub(super) fn pseudo_uuid(of: &impl std::hash::Hash) -> String {
     let mut hasher = std::hash::DefaultHasher::new();
     of.hash(&mut hasher);
     let half = u128::from(std::hash::Hasher::finish(&hasher));

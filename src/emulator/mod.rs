@@ -4,18 +4,30 @@
 //! The pure part (`core` and below) turns a request and the current moment into an answer or a generation that is
 //! played step by step; only `serve` has a clock and a socket.
 
+mod agent;
+mod agent_beats;
 mod answer;
 mod apps;
 mod behaviour;
 mod config;
 mod conversations;
 mod core;
+mod drive;
 mod fault;
+mod feed;
+mod flow_behaviour;
+mod flow_events;
+mod flow_turns;
 mod form;
 mod generation;
+mod graph;
 mod history;
+mod human_input;
 mod json;
+mod logs;
+mod memory;
 mod messages;
+mod mode_mutants;
 mod model;
 mod mutants;
 mod payload;
@@ -23,10 +35,17 @@ mod refusal;
 mod replies;
 mod request;
 mod routes;
+mod run_requests;
+mod runner;
+mod scripts;
 mod serve;
 mod state;
+mod story;
+mod story_end;
 mod turns;
+mod variables;
 
 pub use config::{AppKind, AppMode, Config, Pace, Profile, UnknownName};
+pub use mode_mutants::mode_mutants;
 pub use mutants::{Mutant, mutants};
 pub use serve::{Running, ServeError, start};

@@ -83,7 +83,12 @@ pub fn plan(prompt: &Prompt, pace: Pace, addition: &str) -> Plan {
     let mut text = echo(prompt);
     let prompt_words = words(&text).max(1);
     text.push_str(addition);
-    let steering = Steering::read(&prompt.steering);
+    recite(text, prompt_words, &prompt.steering, pace)
+}
+
+/// Plans to say a given text; the words of `steering` do what they do in a query.
+pub fn recite(mut text: String, prompt_words: u64, steering: &str, pace: Pace) -> Plan {
+    let steering = Steering::read(steering);
     if steering.empty {
         text.clear();
     }
@@ -109,13 +114,19 @@ pub fn plan(prompt: &Prompt, pace: Pace, addition: &str) -> Plan {
     }
 }
 
+/// Whether a text holds a word that steers the model.
+pub fn steers(text: &str) -> bool {
+    Steering::read(text) != Steering::default()
+}
+
+#[derive(PartialEq)]
 struct Failure {
     message: String,
     /// Pieces sent before it.
     after: usize,
 }
 
-#[derive(Default)]
+#[derive(Default, PartialEq)]
 struct Steering {
     sleep: Duration,
     gap: Option<Duration>,

@@ -1,6 +1,6 @@
 //! The mutants: healthy servers that break one promise each.
 
-use super::config::Profile;
+use super::config::{AppKind, Profile};
 use super::fault::Fault;
 
 /// A server with one fault.
@@ -16,6 +16,8 @@ pub struct Mutant {
     pub profile: Profile,
     /// It runs with automatic playback.
     pub tts_autoplay: bool,
+    /// The app in which it shows.
+    pub app: AppKind,
     pub(super) fault: Fault,
 }
 
@@ -24,13 +26,22 @@ pub fn mutants() -> &'static [Mutant] {
     MUTANTS
 }
 
-const fn mutant(fault: Fault, id: &'static str, victims: &'static [&'static str], what: &'static str) -> Mutant {
-    Mutant { id, victims, what, profile: Profile::Documented, tts_autoplay: false, fault }
+pub(super) const fn mutant(
+    fault: Fault,
+    id: &'static str,
+    victims: &'static [&'static str],
+    what: &'static str,
+) -> Mutant {
+    Mutant { id, victims, what, profile: Profile::Documented, tts_autoplay: false, app: AppKind::Chat, fault }
 }
 
 impl Mutant {
     const fn under(self, profile: Profile) -> Self {
         Self { profile, ..self }
+    }
+
+    pub(super) const fn of(self, app: AppKind) -> Self {
+        Self { app, ..self }
     }
 
     const fn speaking(self) -> Self {

@@ -52,7 +52,8 @@ impl Core {
         }
         self.demand_mode(app, mode)?;
         let schema = match mode {
-            AppMode::Chat => "ChatRequestPayload",
+            AppMode::Chat | AppMode::AgentChat | AppMode::Agent | AppMode::AdvancedChat => "ChatRequestPayload",
+            AppMode::Workflow => "WorkflowRunPayload",
             AppMode::Completion => "CompletionRequestPayload",
         };
         let inputs = match self.inputs_member(schema, body) {
@@ -61,8 +62,10 @@ impl Core {
         };
         let query = self.query_member(schema, mode, body, blocking_asked)?;
         let conversation = match mode {
-            AppMode::Chat => self.conversation_member(schema, body)?,
-            AppMode::Completion => None,
+            AppMode::Chat | AppMode::AgentChat | AppMode::Agent | AppMode::AdvancedChat => {
+                self.conversation_member(schema, body)?
+            }
+            AppMode::Completion | AppMode::Workflow => None,
         };
         let streaming = self.streaming_member(schema, body, conversation.is_some())?;
         let name_by_model = match body.get("auto_generate_name") {
@@ -79,7 +82,11 @@ impl Core {
         BadParameter { schema, name, problem, given }.refusal(&self.behaviour)
     }
 
-    fn inputs_member(&self, schema: &'static str, body: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
+    pub(super) fn inputs_member(
+        &self,
+        schema: &'static str,
+        body: &Map<String, Value>,
+    ) -> Result<Map<String, Value>, Refusal> {
         match body.get("inputs") {
             Some(Value::Object(inputs)) => Ok(inputs.clone()),
             Some(Value::Null) if self.behaviour.lenient_types => Ok(Map::new()),
@@ -144,7 +151,12 @@ impl Core {
         }
     }
 
-    fn streaming_member(&self, schema: &'static str, body: &Map<String, Value>, later: bool) -> Result<bool, Refusal> {
+    pub(super) fn streaming_member(
+        &self,
+        schema: &'static str,
+        body: &Map<String, Value>,
+        later: bool,
+    ) -> Result<bool, Refusal> {
         const MODES: &[&str] = &["blocking", "streaming"];
         match body.get("response_mode") {
             None => Ok(self.broken(Fault::StreamsByDefault)),

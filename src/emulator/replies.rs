@@ -208,7 +208,7 @@ pub fn feedback_row(feedback: &Feedback, conversation: Option<&str>, app_id: &st
 }
 
 /// `YYYY-MM-DDThh:mm:ss` of Unix seconds.
-fn iso(unix_seconds: i64) -> String {
+pub fn iso(unix_seconds: i64) -> String {
     let (days, second) = (unix_seconds.div_euclid(86_400), unix_seconds.rem_euclid(86_400));
     // civil date from the number of days, counted in eras of 400 years that begin on 1 March
     let shifted = days + 719_468;

@@ -31,6 +31,13 @@ enum Endpoint {
     Delete(String),
     Rename(String),
     Variables(String),
+    Variable(String, String),
+    RunWorkflow(Option<String>),
+    RunDetail(String),
+    RunEvents(String),
+    WorkflowStop(String),
+    WorkflowLogs,
+    Form(String),
 }
 
 impl Endpoint {
@@ -42,11 +49,16 @@ impl Endpoint {
             Endpoint::Chat | Endpoint::ChatStop(_) | Endpoint::Completion | Endpoint::CompletionStop(_) => "POST",
             Endpoint::Feedback(_) | Endpoint::Rename(_) => "POST",
             Endpoint::Delete(_) => "DELETE",
+            Endpoint::Variable(..) => "PUT",
+            Endpoint::RunWorkflow(_) | Endpoint::WorkflowStop(_) => "POST",
+            Endpoint::RunDetail(_) | Endpoint::RunEvents(_) | Endpoint::WorkflowLogs | Endpoint::Form(_) => "GET",
         }
     }
 
     fn allows(&self, method: &str) -> bool {
-        method == self.method() || (method == "HEAD" && self.method() == "GET")
+        method == self.method()
+            || (method == "HEAD" && self.method() == "GET")
+            || (method == "POST" && matches!(self, Endpoint::Form(_)))
     }
 }
 
@@ -100,6 +112,21 @@ impl Core {
             Endpoint::Delete(id) => self.delete_conversation(app, &id, request),
             Endpoint::Rename(id) => self.rename_conversation(app, &id, request, now),
             Endpoint::Variables(id) => self.list_variables(app, &id, request),
+            Endpoint::Variable(id, variable) => self.update_variable(app, &id, &variable, request, now),
+            Endpoint::RunWorkflow(pinned) => return self.run_workflow(app, pinned.as_deref(), request, now),
+            Endpoint::RunDetail(id) => self.run_detail(app, &id),
+            Endpoint::RunEvents(id) => {
+                return self
+                    .run_events(app, &id, request)
+                    .unwrap_or_else(|refusal| Reply::Whole(self.refuse(&refusal)));
+            }
+            Endpoint::WorkflowStop(task) => self.stop_workflow(app, &task, request),
+            Endpoint::WorkflowLogs => self.list_logs(app, request),
+            Endpoint::Form(token) if request.method == "POST" => {
+                let reply = self.submit_form(app, &token, request);
+                return reply.unwrap_or_else(|refusal| Reply::Whole(self.refuse(&refusal)));
+            }
+            Endpoint::Form(token) => self.show_form(app, &token),
         };
         Reply::Whole(whole.unwrap_or_else(|refusal| self.refuse(&refusal)))
     }
@@ -127,6 +154,26 @@ impl Core {
             ["conversations", id, "variables"] => {
                 self.conversation_id(id).and_then(|id| recent(Endpoint::Variables(id)))
             }
+            ["conversations", id, "variables", variable] => {
+                self.conversation_id(id).and_then(|id| recent(Endpoint::Variable(id, uuid_text(variable)?)))
+            }
+            _ => self.find_run(&segments),
+        }
+    }
+
+    /// The endpoints of workflows.
+    fn find_run(&self, segments: &[&str]) -> Option<Endpoint> {
+        let flow = &self.behaviour.flow;
+        let text = |id: &str| (!id.is_empty()).then(|| id.to_owned());
+        let newest = |endpoint: Endpoint| flow.newest_features.then_some(endpoint);
+        match segments {
+            ["workflows", "run"] => Some(Endpoint::RunWorkflow(None)),
+            ["workflows", "logs"] => Some(Endpoint::WorkflowLogs),
+            ["workflows", "run", id] => text(id).map(Endpoint::RunDetail),
+            ["workflows", "tasks", task, "stop"] => text(task).map(Endpoint::WorkflowStop),
+            ["workflows", id, "run"] if flow.pinned_workflows => text(id).map(|id| Endpoint::RunWorkflow(Some(id))),
+            ["workflow", id, "events"] => text(id).and_then(|id| newest(Endpoint::RunEvents(id))),
+            ["form", "human_input", token] => text(token).and_then(|token| newest(Endpoint::Form(token))),
             _ => None,
         }
     }

@@ -21,7 +21,9 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::answer::{Answer, Reply};
 use super::config::Config;
 use super::core::Core;
+use super::drive::{Follower, drive};
 use super::fault::Fault;
+use super::feed::Reader;
 use super::generation::Generation;
 use super::request::Request;
 use super::state::Moment;
@@ -42,7 +44,7 @@ pub enum ServeError {
         /// What the system says.
         source: io::Error,
     },
-    /// No app was asked for, so no key could be accepted.
+    /// No app that the profile has was asked for, so no key could be accepted.
     #[error("serve without any app")]
     NoApps,
 }
@@ -97,6 +99,9 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
         reachable.set_ip(if reachable.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
     }
     let core = Arc::new(Core::new(&config));
+    if core.apps.is_empty() {
+        return Err(ServeError::NoApps);
+    }
     let keys = core.apps.iter().map(|app| (app.kind.id().to_owned(), app.key.clone())).collect();
     let shutdown = CancellationToken::new();
     let shared = Arc::new(Shared {
@@ -116,21 +121,24 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     Ok(Running { address: reachable, keys, shutdown, server: Some(server) })
 }
 
-struct Shared {
-    core: Arc<Core>,
-    clock: Clock,
-    ping_every: Duration,
-    shutdown: CancellationToken,
+pub(super) struct Shared {
+    pub(super) core: Arc<Core>,
+    pub(super) clock: Clock,
+    pub(super) ping_every: Duration,
+    pub(super) shutdown: CancellationToken,
 }
 
+pub(super) const PING: &[u8] = b"event: ping\n\n";
+pub(super) const PING_WITH_DATA: &[u8] = b"event: ping\ndata: {}\n\n";
+
 /// Wall time that never goes back.
-struct Clock {
+pub(super) struct Clock {
     origin: SystemTime,
     started: Instant,
 }
 
 impl Clock {
-    fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         let origin = self.origin.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Moment(u64::try_from((origin + self.started.elapsed()).as_micros()).unwrap_or(u64::MAX))
     }
@@ -154,7 +162,34 @@ async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Reque
             *response.body_mut() = Body::from_stream(blocks);
             response
         }
+        Reply::BlockingRun(run) => {
+            // the answer is stored even if the client has left
+            let listener = run.reader();
+            let answer = drive(shared, run, Some(listener)).await;
+            respond(answer.unwrap_or(Answer { status: 500, ..Answer::default() }))
+        }
+        Reply::StreamingRun(head, run) => {
+            let reader = Box::new(run.reader());
+            drive(Arc::clone(&shared), run, None);
+            follow(shared, head, reader)
+        }
+        Reply::Resumed(answer, run) => {
+            drive(shared, run, None);
+            respond(answer)
+        }
+        Reply::Following(head, reader) => follow(shared, head, reader),
     }
+}
+
+/// A stream of the events of a run.
+fn follow(shared: Arc<Shared>, head: Answer, reader: Box<Reader>) -> Response {
+    let blocks = futures_util::stream::unfold(Follower::new(shared, reader), |mut follower| async move {
+        let block = follower.next().await?;
+        Some((Ok::<Bytes, Infallible>(block), follower))
+    });
+    let mut response = respond(head);
+    *response.body_mut() = Body::from_stream(blocks);
+    response
 }
 
 async fn read(request: axum::extract::Request) -> Result<Request, StatusCode> {
@@ -267,10 +302,6 @@ impl Player {
         if self.shared.core.broken(Fault::NoPing) {
             return None;
         }
-        Some(if self.shared.core.broken(Fault::PingWithData) {
-            b"event: ping\ndata: {}\n\n"
-        } else {
-            b"event: ping\n\n"
-        })
+        Some(if self.shared.core.broken(Fault::PingWithData) { PING_WITH_DATA } else { PING })
     }
 }

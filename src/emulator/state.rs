@@ -7,6 +7,8 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
 
+use super::memory::Memory;
+
 /// A moment in microseconds since the Unix epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Moment(pub u64);
@@ -46,6 +48,8 @@ pub struct State {
     pub latest_queries: HashMap<String, String>,
     /// How many `/info` were answered.
     pub infos: u64,
+    /// What agents and workflows remember.
+    pub memory: Memory,
     next_sequence: u64,
 }
 
@@ -151,6 +155,7 @@ impl State {
             latest_query: None,
             latest_queries: HashMap::new(),
             infos: 0,
+            memory: Memory::default(),
             next_sequence: 0,
         }
     }

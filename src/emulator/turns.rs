@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
+use super::agent;
 use super::answer::{Answer, Reply};
 use super::behaviour::LaterInputs;
 use super::config::AppMode;
@@ -23,12 +24,12 @@ use super::state::{Conversation, Message, Moment, State};
 const NAME_CHARS: usize = 20;
 
 /// The conversation a turn belongs to, found or opened.
-struct Place {
+pub(super) struct Place {
     /// The owner of the conversation.
-    user: String,
-    conversation: String,
-    inputs: Map<String, Value>,
-    first: bool,
+    pub(super) user: String,
+    pub(super) conversation: String,
+    pub(super) inputs: Map<String, Value>,
+    pub(super) first: bool,
 }
 
 impl Core {
@@ -53,13 +54,30 @@ impl Core {
             }
             let payload = payload?;
             let streaming = payload.streaming;
-            let generation = match mode {
+            let generation = match self.apps[app].mode() {
+                AppMode::AdvancedChat => return self.chatflow_turn(app, &body, payload, now),
                 AppMode::Chat => self.begin_chat(app, payload, now)?,
-                AppMode::Completion => self.begin_completion(app, payload, now)?,
+                AppMode::AgentChat | AppMode::Agent => {
+                    self.demand_streaming(app, streaming)?;
+                    self.begin_chat(app, payload, now)?
+                }
+                AppMode::Completion | AppMode::Workflow => self.begin_completion(app, payload, now)?,
             };
             Ok(self.playing(mode, streaming, generation))
         });
         begun.unwrap_or_else(|refusal| Reply::Whole(self.refuse(&refusal)))
+    }
+
+    /// Agents only stream.
+    fn demand_streaming(&self, app: usize, streaming: bool) -> Result<(), Refusal> {
+        if streaming || self.broken(Fault::AgentBlocks) {
+            return Ok(());
+        }
+        Err(if self.apps[app].mode() == AppMode::Agent {
+            Refusal::new(400, "bad_request", "Agent App does not support blocking mode")
+        } else {
+            Refusal::invalid("Agent Chat App does not support blocking mode")
+        })
     }
 
     fn playing(&self, mode: AppMode, streaming: bool, generation: Generation) -> Reply {
@@ -110,7 +128,10 @@ impl Core {
     fn begin_chat(self: &Arc<Self>, app: usize, payload: Payload, now: Moment) -> Result<Generation, Refusal> {
         let mut state = self.state(app);
         let place = self.place(app, &mut state, &payload, now)?;
-        let addition = self.foreign_query(&state, &payload.user);
+        let mut addition = self.foreign_query(&state, &payload.user);
+        if self.apps[app].mode().thinks() {
+            addition.push_str(&agent::tool_turns(&payload.query));
+        }
         let history = match state.conversation(&place.user, &place.conversation) {
             Some(conversation) if !self.broken(Fault::Forgetful) => history(conversation),
             _ => Vec::new(),
@@ -157,7 +178,13 @@ impl Core {
         Ok(Generation::begin(Arc::clone(self), opening, plan))
     }
 
-    fn place(&self, app: usize, state: &mut State, payload: &Payload, now: Moment) -> Result<Place, Refusal> {
+    pub(super) fn place(
+        &self,
+        app: usize,
+        state: &mut State,
+        payload: &Payload,
+        now: Moment,
+    ) -> Result<Place, Refusal> {
         let Some(id) = payload.conversation.clone() else {
             return self.open(app, state, payload, None, now);
         };
@@ -253,7 +280,12 @@ impl Core {
         name
     }
 
-    fn checked(&self, app: usize, given: &Map<String, Value>, streaming: bool) -> Result<Map<String, Value>, Refusal> {
+    pub(super) fn checked(
+        &self,
+        app: usize,
+        given: &Map<String, Value>,
+        streaming: bool,
+    ) -> Result<Map<String, Value>, Refusal> {
         let fill = self.broken(Fault::RequiredFilled) && !streaming;
         form::check(&self.apps[app].form, given, fill).map_err(|fault| match fault {
             InputFault::Refused(text) => Refusal::invalid(text),

@@ -89,10 +89,10 @@ const SETUPS: &[Setup] = &[
     },
 ];
 
-struct Capture {
-    name: String,
+pub struct Capture {
+    pub name: String,
     at: String,
-    document: Value,
+    pub document: Value,
 }
 
 impl Capture {
@@ -105,7 +105,7 @@ impl Capture {
     }
 
     /// The app whose key was sent, if it was a valid one.
-    fn app(&self) -> Option<&str> {
+    pub fn app(&self) -> Option<&str> {
         self.request("auth").as_str()?.strip_prefix("Bearer <key of app '")?.strip_suffix("'>")
     }
 
@@ -116,7 +116,7 @@ impl Capture {
 }
 
 /// The captures of these folders in the order they were made.
-fn captures(folders: &[&str]) -> Vec<Capture> {
+pub fn captures(folders: &[&str]) -> Vec<Capture> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/captures");
     let mut captures = Vec::new();
     for folder in folders {
@@ -198,24 +198,26 @@ fn collect(path: &str, value: &Value, members: &mut BTreeSet<String>) {
 }
 
 /// One emulator, the keys under the names of the captured apps, and the ids it gave for recorded ones.
-struct Replay {
-    server: Running,
-    client: reqwest::Client,
-    keys: BTreeMap<&'static str, String>,
-    ids: BTreeMap<String, String>,
+pub struct Replay {
+    pub server: Running,
+    pub client: reqwest::Client,
+    pub keys: BTreeMap<&'static str, String>,
+    pub ids: BTreeMap<String, String>,
 }
 
+/// The apps under the names they were captured with.
+const KINDS: &[(&str, AppKind)] = &[
+    ("chat", AppKind::Chat),
+    ("chat-plain", AppKind::ChatPlain),
+    ("completion", AppKind::CompletionQuery),
+    ("completion-noquery", AppKind::CompletionNoQuery),
+];
+
 impl Replay {
-    async fn new(profile: Profile) -> Self {
-        let kinds = [
-            ("chat", AppKind::Chat),
-            ("chat-plain", AppKind::ChatPlain),
-            ("completion", AppKind::CompletionQuery),
-            ("completion-noquery", AppKind::CompletionNoQuery),
-        ];
+    pub async fn new(profile: Profile, kinds: &[(&'static str, AppKind)]) -> Self {
         let server = start(Config {
             profile,
-            apps: kinds.map(|(_, kind)| kind).to_vec(),
+            apps: kinds.iter().map(|(_, kind)| *kind).collect(),
             pace: Pace { first_chunk: Duration::ZERO, gap: Duration::ZERO, chunk_chars: 16 },
             ping_every: Duration::from_secs(10).div_f64(HASTE),
             ..Config::default()
@@ -226,7 +228,7 @@ impl Replay {
         Self { server, client: reqwest::Client::new(), keys, ids: BTreeMap::new() }
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         let base = self.server.base_url();
         format!("{}{path}", base.strip_suffix("/v1").unwrap())
     }
@@ -251,8 +253,8 @@ impl Replay {
         }
     }
 
-    /// Sends a capture again; `Err` says how the answer differs.
-    async fn play(&mut self, capture: &Capture) -> Result<(), String> {
+    /// The request of a capture, with my ids, my keys and shorter times.
+    pub fn request(&self, capture: &Capture) -> reqwest::RequestBuilder {
         let method = capture.request("method").as_str().unwrap().parse().unwrap();
         let mut request = self.client.request(method, self.url(&self.with_my_ids(capture.path())));
         for header in capture.request("headers").as_array().unwrap() {
@@ -264,22 +266,31 @@ impl Replay {
         if let Some(body) = body(capture) {
             request = request.body(hasten(&self.with_my_ids(&body)));
         }
-        let answer = request.send().await.map_err(|e| e.to_string())?;
+        request
+    }
+
+    /// Sends a capture again; `Err` says how the answer differs.
+    pub async fn play(&mut self, capture: &Capture) -> Result<(), String> {
+        let answer = self.request(capture).send().await.map_err(|e| e.to_string())?;
         let status = u64::from(answer.status().as_u16());
         let media_type = answer.headers().get("content-type").map(|v| v.to_str().unwrap().to_owned());
         let body = answer.text().await.map_err(|e| e.to_string())?;
+        self.compare(capture, status, &media_type.unwrap_or_default(), &body)
+    }
 
+    /// Learns the ids of an answer and compares its shape with the recorded one.
+    pub fn compare(&mut self, capture: &Capture, status: u64, media_type: &str, body: &str) -> Result<(), String> {
         let response = &capture.document["response"];
         let headers = response["headers"].as_array().unwrap();
         let recorded_type = headers.iter().find(|h| h[0].as_str().unwrap().eq_ignore_ascii_case("content-type"));
         let recorded_body = response["body"].as_str().unwrap_or_default();
-        self.learn(recorded_body, &body);
+        self.learn(recorded_body, body);
         let recorded = shape(
             response["status"].as_u64().unwrap(),
             recorded_type.map_or("", |h| h[1].as_str().unwrap()),
             recorded_body,
         );
-        let mine = shape(status, &media_type.unwrap_or_default(), &body);
+        let mine = shape(status, media_type, body);
         if recorded == mine { Ok(()) } else { Err(difference(&recorded, &mine)) }
     }
 
@@ -304,10 +315,15 @@ impl Replay {
         let (Some(recorded), Some(mine)) = (first(recorded), first(mine)) else {
             return;
         };
-        for member in ["conversation_id", "message_id", "task_id"] {
+        for member in ["conversation_id", "message_id", "task_id", "workflow_run_id"] {
             if let (Some(recorded), Some(mine)) = (recorded[member].as_str(), mine[member].as_str()) {
                 self.ids.entry(recorded.to_owned()).or_insert_with(|| mine.to_owned());
             }
+        }
+        if let (Some(recorded), Some(mine)) =
+            (recorded["data"]["workflow_id"].as_str(), mine["data"]["workflow_id"].as_str())
+        {
+            self.ids.entry(recorded.to_owned()).or_insert_with(|| mine.to_owned());
         }
     }
 }
@@ -342,7 +358,7 @@ fn difference(recorded: &Shape, mine: &Shape) -> String {
 
 /// Replays folders; the captures that differ must be exactly those left out.
 async fn replay(profile: Profile, folders: &[&str]) {
-    let mut replay = Replay::new(profile).await;
+    let mut replay = Replay::new(profile, KINDS).await;
     let mut played = 0;
     let mut differing = BTreeMap::new();
     for capture in captures(folders).iter().filter(|capture| capture.offered()) {
