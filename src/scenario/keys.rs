@@ -451,6 +451,7 @@ pub(crate) static TABLES: &[&Table] = &[
     &AUTH,
     &CHAT,
     &COMPLETION,
+    &WORKFLOW,
     &DURING,
     &HISTORY,
     &CONVERSATIONS,
