@@ -30,18 +30,8 @@ pub struct Judgement {
 /// Judges a transcript by every rule. `planned` tells whether the scenarios that ran were meant to exercise a rule on an
 /// app: such a rule without a single judgement could not be run, unless the app cannot show it.
 pub fn judge(transcript: &Transcript, profile: &Profile, planned: &dyn Fn(&Rule, &App) -> Planned) -> Vec<Judgement> {
-    judge_by(super::catalogue(), transcript, profile, planned)
-}
-
-/// As [`judge`], by some rules only.
-pub fn judge_by(
-    rules: impl Iterator<Item = &'static Rule>,
-    transcript: &Transcript,
-    profile: &Profile,
-    planned: &dyn Fn(&Rule, &App) -> Planned,
-) -> Vec<Judgement> {
     let run = Run::of(transcript, profile);
-    rules.map(|rule| judge_rule(rule, &run, planned)).collect()
+    super::catalogue().map(|rule| judge_rule(rule, &run, planned)).collect()
 }
 
 /// What the run meant to do about a rule on an app.

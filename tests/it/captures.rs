@@ -2,8 +2,7 @@
 
 use difyprobe::model::Outcome;
 use difyprobe::profile::Profile;
-use difyprobe::rules;
-use difyprobe::rules::judge::{Planned, judge_by};
+use difyprobe::rules::judge::{Planned, judge};
 use difyprobe::store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,7 +21,7 @@ fn findings(version: &str, profile: &str) -> (BTreeMap<Outcome, Found>, usize) {
         |t: &&difyprobe::model::Transcript| t.apps.iter().any(|a| a.server_version.as_deref() == Some(version));
     let transcript = transcripts.iter().find(of_version).expect("captures of this version");
     let profile = Profile::by_id(profile).expect("a profile");
-    let judgements = judge_by(rules::candidates(), transcript, profile, &|_, _| Planned::No("captures".to_owned()));
+    let judgements = judge(transcript, profile, &|_, _| Planned::No("captures".to_owned()));
     let mut found: BTreeMap<Outcome, Found> = BTreeMap::new();
     for finding in judgements.iter().flat_map(|j| &j.findings) {
         let checks = found.entry(finding.outcome).or_default().entry(finding.rule.clone()).or_default();
