@@ -61,7 +61,7 @@ fn text(rule: &Rule) -> String {
     let scenarios: Vec<&str> =
         suite.iter().filter(|s| s.rules.iter().any(|r| r == rule.id)).map(|s| s.id.as_str()).collect();
     lines.push(format!("  scenarios {}", scenarios.join(", ")));
-    for mutant in crate::emulator::mutants().iter().filter(|m| m.victims.contains(&rule.id)) {
+    for mutant in crate::emulator::all_mutants().filter(|m| m.victims.contains(&rule.id)) {
         lines.push(format!("  mutant    {}: {}", mutant.id, mutant.what));
     }
     for profile in PROFILES {

@@ -18,14 +18,14 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
     let named = |m: &Mutant, text: &str| m.id.contains(text) || m.victims.iter().any(|v| v.contains(text));
     let wanted = move |m: &Mutant| filter.as_deref().is_none_or(|text| named(m, text));
-    if !emulator::mutants().iter().any(&wanted) {
+    if !emulator::all_mutants().any(&wanted) {
         let filter = args.filter.as_deref().unwrap_or_default();
         return Err(Failure::usage(format!(
             "no mutant has `{filter}` in its id or victims; `difyprobe selftest --list` names them"
         )));
     }
     if args.list {
-        for mutant in emulator::mutants().iter().filter(|m| wanted(m)) {
+        for mutant in emulator::all_mutants().filter(|m| wanted(m)) {
             println!("{}\n    {}\n    noticed by {}", mutant.id, mutant.what, mutant.victims.join(", "));
         }
         return Ok(Exit::Pass);
@@ -36,7 +36,7 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
     let stop = CancellationToken::new();
     interrupt::on_signal(&stop);
-    let total = emulator::mutants().iter().filter(|m| wanted(m)).count();
+    let total = emulator::all_mutants().filter(|m| wanted(m)).count();
     let counted = AtomicUsize::new(0);
     let terminal = std::io::stderr().is_terminal();
     let done = Arc::new(move |_: &str| {

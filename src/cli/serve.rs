@@ -42,9 +42,9 @@ fn config(args: &ServeArgs) -> Result<Config, Failure> {
 }
 
 fn find_mutant(id: &str) -> Result<&'static Mutant, Failure> {
-    let found = emulator::mutants().iter().find(|m| m.id == id);
+    let found = emulator::all_mutants().find(|m| m.id == id);
     found.ok_or_else(|| {
-        let near = crate::scenario::closest(id, emulator::mutants().iter().map(|m| m.id));
+        let near = crate::scenario::closest(id, emulator::all_mutants().map(|m| m.id));
         let hint = near.map_or("`difyprobe selftest --list` names them".to_owned(), |n| format!("did you mean `{n}`?"));
         Failure::usage(format!("--mutant {id}: unknown; {hint}"))
     })

@@ -50,6 +50,6 @@ mod turns;
 mod variables;
 
 pub use config::{AppKind, AppMode, Config, Pace, Profile, UnknownName};
-pub use mode_mutants::mode_mutants;
+pub use mode_mutants::{all_mutants, mode_mutants};
 pub use mutants::{Mutant, mutants};
 pub use serve::{Running, ServeError, start};

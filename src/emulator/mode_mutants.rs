@@ -2,11 +2,16 @@
 
 use super::config::AppKind::{AdvancedChat, Agent, AgentChat, Workflow};
 use super::fault::Fault;
-use super::mutants::{Mutant, mutant};
+use super::mutants::{Mutant, mutant, mutants};
 
 /// Every mutant that shows in an agent, a chatflow or a workflow; [`Mutant::app`] says in which.
 pub fn mode_mutants() -> &'static [Mutant] {
     MODE_MUTANTS
+}
+
+/// Every mutant of every app.
+pub fn all_mutants() -> impl Iterator<Item = &'static Mutant> + Clone {
+    mutants().iter().chain(MODE_MUTANTS)
 }
 
 // one row per mutant: switch and name, victims, what it does, where
@@ -170,15 +175,14 @@ static MODE_MUTANTS: &[Mutant] = &[
 mod tests {
     use std::collections::HashSet;
 
-    use super::super::mutants::mutants;
     use super::*;
 
     #[test]
     fn ids_and_faults_are_used_once_among_all_mutants() {
-        let all = || mutants().iter().chain(mode_mutants());
-        let ids: HashSet<&str> = all().map(|mutant| mutant.id).collect();
-        let faults: HashSet<Fault> = all().map(|mutant| mutant.fault).collect();
-        assert_eq!((ids.len(), faults.len()), (all().count(), all().count()));
+        let ids: HashSet<&str> = all_mutants().map(|mutant| mutant.id).collect();
+        let faults: HashSet<Fault> = all_mutants().map(|mutant| mutant.fault).collect();
+        let count = all_mutants().count();
+        assert_eq!((ids.len(), faults.len()), (count, count));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The JSON body of a chat turn or a completion.
+//! The JSON body of a chat turn, a completion or a workflow run.
 
 use super::scope::Names;
 use crate::model::AppMode;
@@ -30,6 +30,8 @@ pub enum TurnKind {
     Chat,
     /// `POST /completion-messages`
     Completion,
+    /// `POST /workflows/run`
+    Workflow,
 }
 
 /// What a body takes from outside the step.

@@ -76,7 +76,7 @@ pub fn build(step: &Step, caller: &Caller<'_>) -> Result<Built, BuildError> {
     let named = line.body.as_ref().and_then(user_in);
     let streams = matches!(&line.body, Some(Sent::Json(body)) if body["response_mode"] == "streaming");
     let hang_up_after = match &step.action {
-        Action::Chat(turn) | Action::Completion(turn) => turn.hang_up_after,
+        Action::Chat(turn) | Action::Completion(turn) | Action::Workflow(turn) => turn.hang_up_after,
         _ => None,
     };
     let call = Call {
@@ -111,6 +111,13 @@ fn line(action: &Action, caller: &Caller<'_>, user: &str) -> Result<Line, BuildE
         Action::Chat(turn) => post("/chat-messages".into(), turn_json(turn, TurnKind::Chat, caller, user)?),
         Action::Completion(turn) => {
             post("/completion-messages".into(), turn_json(turn, TurnKind::Completion, caller, user)?)
+        }
+        Action::Workflow(turn) => {
+            let path = match &turn.version {
+                Some(version) => format!("/workflows/{}/run", id(version)?),
+                None => "/workflows/run".to_owned(),
+            };
+            post(path, turn_json(turn, TurnKind::Workflow, caller, user)?)
         }
         Action::History(query) => get(&read("/messages", query, user, names)?),
         Action::Conversations(query) => get(&read("/conversations", query, user, names)?),

@@ -204,7 +204,7 @@ async fn run_request(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str)
     built.place = lane.seat.place();
     let user = built.user.clone();
     let during = match &step.action {
-        Action::Chat(turn) | Action::Completion(turn) => turn.during.as_ref(),
+        Action::Chat(turn) | Action::Completion(turn) | Action::Workflow(turn) => turn.during.as_ref(),
         _ => None,
     };
     let (exchange, beside) = match during {

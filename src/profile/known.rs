@@ -70,6 +70,36 @@ pub const DIFY_1_12: &[Known] = &[
         reason: "has_more says only that the page has as many rows as were asked for",
         source: "measured on 1.12.1",
     },
+    Known {
+        rule: "chatflow.terminal.order",
+        checks: &["order"],
+        reason: "chatflows send workflow_finished before message_end",
+        source: "langgenius/dify PR 32985 (changed in 1.13.1); measured on 1.12.1",
+    },
+    Known {
+        rule: "workflow.run-detail.unknown-404",
+        checks: &["status"],
+        reason: "the detail of an unknown run is 200 with every member null",
+        source: "measured on 1.12.1",
+    },
+    Known {
+        rule: "workflow.node.index",
+        checks: &["increasing"],
+        reason: "`index` is 1 for every node",
+        source: "measured on 1.12.1",
+    },
+    Known {
+        rule: "stop.status.stopped",
+        checks: &["status", "finished-at"],
+        reason: "the record of a stopped run stays `running`",
+        source: "measured on 1.12.1",
+    },
+    Known {
+        rule: "variables.errors",
+        checks: &["filter"],
+        reason: "variable_name is answered with 500 on PostgreSQL",
+        source: "measured on 1.12.1",
+    },
 ];
 
 /// Dify before 1.0.
@@ -145,6 +175,54 @@ pub const DIFY_0_15: &[Known] = &[
         rule: "files.message-files",
         checks: &["upload-file-id"],
         reason: "message_files has no upload_file_id",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "chatflow.terminal.order",
+        checks: &["order"],
+        reason: "chatflows send workflow_finished before message_end",
+        source: "langgenius/dify PR 32985 (changed in 1.13.1); measured on 0.15.3",
+    },
+    Known {
+        rule: "workflow.run-detail.unknown-404",
+        checks: &["status"],
+        reason: "the detail of an unknown run is 200 with every member null",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "workflow.run-isolation",
+        checks: &["read"],
+        reason: "a workflow app's key reads the runs of chatflows",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "workflow.logs.consistent",
+        checks: &["user-filter"],
+        reason: "created_by_end_user_session_id is ignored",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "workflow.disconnect-continues",
+        checks: &["status"],
+        reason: "a run whose client has gone stays `running`",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "usage.sum",
+        checks: &["tokens"],
+        reason: "message_end of agents has total_tokens 0",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "usage.latency",
+        checks: &["zero"],
+        reason: "message_end of agents has latency 0",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "time.unix-seconds",
+        checks: &["seconds"],
+        reason: "times of GET /workflows/run/{id} are texts such as `Mon, 23 Nov 2026 10:24:33 -0000`",
         source: "measured on 0.15.3",
     },
 ];

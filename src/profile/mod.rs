@@ -24,6 +24,8 @@ pub struct Profile {
     pub window: Option<(Version, Version)>,
     /// What the server does with later inputs.
     pub inputs: InputsPolicy,
+    /// What `sys.dialogue_count` of a conversation's first turn may be, ascending.
+    pub dialogue_starts: &'static [u64],
     /// Where these versions differ from the documentation.
     pub known: &'static [Known],
 }
@@ -38,6 +40,7 @@ pub const PROFILES: &[Profile] = &[
         title: "what the documentation promises; for servers that do not say they are Dify",
         window: None,
         inputs: InputsPolicy::Ignored,
+        dialogue_starts: &[0, 1],
         known: &[],
     },
     Profile {
@@ -45,6 +48,7 @@ pub const PROFILES: &[Profile] = &[
         title: "Dify before 1.0, measured on 0.15.3",
         window: Some(((0, 0, 0), (1, 0, 0))),
         inputs: InputsPolicy::Ignored,
+        dialogue_starts: &[0],
         known: known::DIFY_0_15,
     },
     Profile {
@@ -52,6 +56,8 @@ pub const PROFILES: &[Profile] = &[
         title: "Dify 1.0 to 1.12, measured on 1.12.1",
         window: Some(((1, 0, 0), (1, 13, 0))),
         inputs: InputsPolicy::Applied,
+        // 0 up to 1.8, 1 since 1.9
+        dialogue_starts: &[0, 1],
         known: known::DIFY_1_12,
     },
 ];

@@ -86,7 +86,7 @@ fn query_optional(s: &Seen, n: &mut Notes) {
 /// Source: streaming guide, event order of completion apps.
 fn stream_grammar(s: &Seen, n: &mut Notes) {
     if let Some(stream) = s.stream.as_ref().filter(|_| is_completion(s) && !s.cut()) {
-        grammar::judge_message_stream(s, stream, n);
+        grammar::judge(s, stream, n);
     }
 }
 

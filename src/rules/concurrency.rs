@@ -93,6 +93,7 @@ fn no_cross_talk(run: &Run, app: &App, n: &mut Notes) {
                 n.with(other);
             }
             ids_apart(own, other, n);
+            inputs_apart(own, other, n);
         }
     }
 }
@@ -112,6 +113,21 @@ fn ids_apart(own: &Seen, other: &Seen, n: &mut Notes) {
     });
     if let Some(event) = strayed {
         n.at_frame(event.frame);
+        n.with(other);
+    }
+}
+
+/// A run starts with the inputs of its own request, not with a text of the other.
+fn inputs_apart(own: &Seen, other: &Seen, n: &mut Notes) {
+    let started = own.stream.as_ref().and_then(|s| s.find("workflow_started"));
+    let Some(inputs) = started.and_then(|e| e.data("inputs")?.as_object()) else { return };
+    let sent = own.exchange.request.body.as_ref().and_then(|b| b.text()).unwrap_or("");
+    let texts = inputs.values().filter_map(Value::as_str);
+    let foreign = texts.filter(|t| !sent.contains(*t)).find(|t| marks(other).iter().any(|m| m == t));
+    n.expect(foreign.is_none(), own, "foreign-inputs", "workflow_started with its own inputs", || {
+        format!("an input of a request sent at the same time: `{}`", clip(foreign.unwrap_or("")))
+    });
+    if foreign.is_some() {
         n.with(other);
     }
 }

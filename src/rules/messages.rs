@@ -208,7 +208,7 @@ fn answer_matches(run: &Run, app: &App, n: &mut Notes) {
 }
 
 /// Text without what may differ: agents put line breaks between the answers of their steps when they store them.
-fn comparable(text: &str, app: &App) -> String {
+pub(super) fn comparable(text: &str, app: &App) -> String {
     let masked = mask_files(text);
     match app.mode {
         Some(AppMode::AgentChat | AppMode::Agent) => masked.split_whitespace().collect(),

@@ -2,19 +2,23 @@
 
 mod form;
 mod grammar;
+mod nodes;
 mod notes;
 mod offered;
 mod parity;
 mod request;
 mod rule;
 mod run;
+mod runs;
 mod seen;
 mod stream;
 
+mod agent;
 mod annotations;
 mod app_info;
 mod audio;
 mod authentication;
+mod chatflow;
 mod completion;
 mod concurrency;
 mod continuity;
@@ -23,12 +27,16 @@ mod conversations;
 mod errors;
 mod feedback;
 mod files;
+mod human_input;
 mod inputs;
 mod messages;
 mod requests;
 mod sse_framing;
 mod time;
 mod usage;
+mod variables;
+mod workflow;
+mod workflow_runs;
 
 pub mod judge;
 pub mod tally;
@@ -54,6 +62,12 @@ const AREAS: &[&[Rule]] = &[
     files::RULES,
     audio::RULES,
     annotations::RULES,
+    chatflow::RULES,
+    agent::RULES,
+    workflow::RULES,
+    workflow_runs::RULES,
+    variables::RULES,
+    human_input::RULES,
 ];
 
 /// Every rule, in the order of reports.

@@ -96,12 +96,15 @@ impl Notes {
         })
     }
 
-    /// A JSON document must fit its schema. Usage and timestamps have rules of their own and are left out.
+    /// A JSON document must fit its schema. Usage, timestamps and statuses have rules of their own and are
+    /// left out.
     pub fn fits(&mut self, at: &Seen, document: Document, value: &Value) {
         let violations = schema::check(document, value);
-        let stamp = |path: &str| path.ends_with("created_at") || path.ends_with("updated_at");
+        let stamp = |path: &str| ["created_at", "updated_at", "finished_at"].iter().any(|m| path.ends_with(m));
+        let of_a_run = |path: &str| matches!(path, "/status" | "/data/status");
         let elsewhere = |v: &schema::Violation| {
-            v.path.starts_with("/metadata/usage") || (stamp(&v.path) && v.keyword != "required")
+            let known = (stamp(&v.path) || of_a_run(&v.path)) && v.keyword != "required";
+            v.path.starts_with("/metadata/usage") || known
         };
         let bad = violations.iter().find(|v| !elsewhere(v));
         self.expect(bad.is_none(), at, "schema", format!("a document that fits schemas/{}", document.file()), || {

@@ -33,6 +33,10 @@ pub enum Defect {
     Unblockable,
     /// `conversation_id` is text but no UUID.
     ConversationMalformed,
+    /// A workflow version is asked for by text that is no UUID.
+    VersionMalformed,
+    /// A workflow version is asked for by a UUID; whether it exists cannot be told from the request.
+    Version,
     /// Something the rules make no statement about (e.g. a numeric conversation id).
     Odd,
 }
@@ -90,7 +94,7 @@ impl Sent {
         let streaming = member(&body, "response_mode").and_then(Value::as_str) == Some("streaming");
         let mut sent = Sent { body, form, user, conversation, streaming, defects: Vec::new() };
         if route.endpoint.generates() {
-            sent.defects = defects(exchange, app, route.endpoint, &sent, parsed.as_ref().is_some_and(|p| p.is_ok()));
+            sent.defects = defects(exchange, app, route, &sent, parsed.as_ref().is_some_and(|p| p.is_ok()));
             // Without the form a parameter error may well be about an input.
             if sent.defects.is_empty() && !app.form_known && exchange.status() == 400 {
                 sent.defects.push(Defect::Odd);
@@ -160,12 +164,12 @@ fn asked(body: &Map<String, Value>) -> Asked {
     }
 }
 
-fn defects(exchange: &Exchange, app: &App, endpoint: Endpoint, sent: &Sent, parses: bool) -> Vec<Defect> {
+fn defects(exchange: &Exchange, app: &App, route: &Route, sent: &Sent, parses: bool) -> Vec<Defect> {
     let mut found = Vec::new();
     if exchange.request.credential() != Credential::Key(app.label.clone()) {
         found.push(Defect::Credential);
     }
-    if app.mode.is_some_and(|mode| !serves(endpoint, mode)) {
+    if app.mode.is_some_and(|mode| !serves(route.endpoint, mode)) {
         found.push(Defect::WrongApp);
     }
     let content_type = exchange.request.header("content-type").unwrap_or("");
@@ -173,7 +177,7 @@ fn defects(exchange: &Exchange, app: &App, endpoint: Endpoint, sent: &Sent, pars
         found.push(Defect::ContentType);
     }
     match &sent.body {
-        Some(body) => body_defects(body, app, endpoint, sent, &mut found),
+        Some(body) => body_defects(body, app, route, sent, &mut found),
         None if parses => found.push(Defect::NotAnObject),
         None => found.push(Defect::BrokenJson),
     }
@@ -188,7 +192,8 @@ fn serves(endpoint: Endpoint, mode: AppMode) -> bool {
     }
 }
 
-fn body_defects(body: &Map<String, Value>, app: &App, endpoint: Endpoint, sent: &Sent, found: &mut Vec<Defect>) {
+fn body_defects(body: &Map<String, Value>, app: &App, route: &Route, sent: &Sent, found: &mut Vec<Defect>) {
+    let (endpoint, version) = (route.endpoint, route.ids.first());
     match body.get("user") {
         None | Some(Value::Null) => found.push(Defect::User),
         Some(Value::String(text)) if text.is_empty() => found.push(Defect::User),
@@ -216,9 +221,16 @@ fn body_defects(body: &Map<String, Value>, app: &App, endpoint: Endpoint, sent: 
     if endpoint == Endpoint::ChatMessages {
         chat_defects(body, sent, found);
     }
+    if endpoint == Endpoint::WorkflowRunById {
+        found.extend(version.map(|id| version_defect(id)));
+    }
     if body.get("files").is_some_and(|f| f.as_array().is_none_or(|a| !a.is_empty())) {
         found.push(Defect::Odd);
     }
+}
+
+fn version_defect(text: &str) -> Defect {
+    if uuid::Uuid::parse_str(text).is_ok() { Defect::Version } else { Defect::VersionMalformed }
 }
 
 fn chat_defects(body: &Map<String, Value>, sent: &Sent, found: &mut Vec<Defect>) {
@@ -235,8 +247,13 @@ fn chat_defects(body: &Map<String, Value>, sent: &Sent, found: &mut Vec<Defect>)
         _ => {}
     }
     let legal_flag = |v: Option<&Value>| matches!(v, None | Some(Value::Bool(_)));
-    if !legal_flag(body.get("auto_generate_name")) || body.contains_key("workflow_id") {
+    if !legal_flag(body.get("auto_generate_name")) {
         found.push(Defect::Odd);
+    }
+    match body.get("workflow_id") {
+        None => {}
+        Some(Value::String(text)) if !text.is_empty() => found.push(version_defect(text)),
+        Some(_) => found.push(Defect::Odd),
     }
 }
 

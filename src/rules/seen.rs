@@ -2,7 +2,7 @@
 
 use super::request::{Sent, is_uuid};
 use super::stream::{Stream, clip};
-use crate::model::{App, Credential, Endpoint, Exchange, FaultClass, Route};
+use crate::model::{App, AppMode, Credential, Endpoint, Exchange, FaultClass, Route};
 use serde_json::Value;
 
 /// An exchange with everything judges ask of it.
@@ -80,20 +80,47 @@ impl<'t> Seen<'t> {
         self.member(name).and_then(Value::as_str)
     }
 
-    /// Effective answer of a generation.
+    /// Effective answer of a generation; of a workflow its outputs, as JSON text after what was streamed.
     pub fn answer(&self) -> Option<String> {
+        if self.app.mode == Some(AppMode::Workflow) {
+            let outputs = self.run_end()?.get("outputs")?;
+            return Some(format!("{}{outputs}", self.stream.as_ref().map(Stream::answer).unwrap_or_default()));
+        }
         match &self.stream {
             Some(stream) => Some(stream.answer()),
             None => self.json.as_ref()?.get("answer")?.as_str().map(str::to_owned),
         }
     }
 
+    /// How a workflow run ended: `data` of workflow_finished, or of a blocking answer.
+    pub fn run_end(&self) -> Option<&Value> {
+        match &self.stream {
+            Some(stream) => stream.find("workflow_finished")?.value.get("data"),
+            None => self.json.as_ref().filter(|j| j.get("workflow_run_id").is_some())?.get("data"),
+        }
+    }
+
+    /// `status` of the run, once it has ended.
+    pub fn run_status(&self) -> Option<&str> {
+        self.run_end()?.get("status")?.as_str()
+    }
+
+    /// Id of the run that a generation started.
+    pub fn run_id(&self) -> Option<&str> {
+        self.text("workflow_run_id").filter(|id| !id.is_empty())
+    }
+
     /// Whether a generation was carried out to its normal end.
     pub fn completed(&self) -> bool {
+        let success = || matches!(self.run_status(), Some("succeeded" | "partial-succeeded"));
+        let workflow = self.app.mode == Some(AppMode::Workflow);
         self.is(200)
             && self.exchange.fault.is_none()
             && match &self.stream {
-                Some(stream) => stream.find("error").is_none() && stream.events.iter().any(|e| e.name == "message_end"),
+                Some(stream) if stream.find("error").is_some() => false,
+                Some(_) if workflow => success(),
+                Some(stream) => stream.find("message_end").is_some() && (self.run_end().is_none() || success()),
+                None if workflow => success(),
                 None => self.json.as_ref().is_some_and(|j| j.get("answer").is_some()),
             }
     }

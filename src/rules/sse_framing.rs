@@ -142,18 +142,32 @@ fn ping_no_data(s: &Seen, n: &mut Notes) {
     }
 }
 
-/// Source: streaming guide, closing events; real bugs: langgenius/dify issues 31253, 38238, 41712, 24675.
+/// Source: streaming guide, closing events; real bugs: langgenius/dify issues 31253, 38238, 41712, 24675. Chatflows close
+/// with two events, or three where a run failed: there each may come once, and a paused run has no other end.
 fn terminal_exactly_one(s: &Seen, n: &mut Notes) {
-    let message_mode =
-        matches!(s.app.mode, Some(AppMode::Completion | AppMode::Chat | AppMode::AgentChat | AppMode::Agent));
-    let Some(stream) = stream(s).filter(|_| message_mode && s.endpoint().generates() && !s.cut()) else { return };
-    let limit =
-        s.exchange.fault.as_ref().filter(|f| f.class != FaultClass::Truncated && f.class != FaultClass::TimeoutIdle);
-    if limit.is_some() {
+    let (Some(stream), Some(mode)) = (stream(s), s.app.mode) else { return };
+    let read = |f: &crate::model::Fault| matches!(f.class, FaultClass::Truncated | FaultClass::TimeoutIdle);
+    if !s.endpoint().generates() || s.cut() || s.exchange.fault.as_ref().is_some_and(|f| !read(f)) {
         return;
     }
-    let closing: Vec<_> = stream.events.iter().filter(|e| e.closes_message()).collect();
-    n.expect(closing.len() == 1, s, "terminal", "exactly one message_end or error", || {
+    let (wanted, closing): (_, Vec<&Event>) = match mode {
+        AppMode::Workflow => (
+            "exactly one workflow_finished, workflow_paused or error",
+            stream.events.iter().filter(|e| e.closes_run() && e.name != "message_end").collect(),
+        ),
+        AppMode::AdvancedChat => (
+            "message_end, workflow_finished, workflow_paused or error, each once at most",
+            stream.events.iter().filter(|e| e.closes_run()).collect(),
+        ),
+        _ => ("exactly one message_end or error", stream.events.iter().filter(|e| e.closes_message()).collect()),
+    };
+    let clash = |at: usize| {
+        let twice = closing[..at].iter().any(|e| e.name == closing[at].name);
+        let paused = closing[..=at].iter().any(|e| e.name == "workflow_paused");
+        mode != AppMode::AdvancedChat || twice || paused
+    };
+    let second = (1..closing.len()).find(|at| clash(*at)).map(|at| closing[at]);
+    n.expect(!closing.is_empty() && second.is_none(), s, "terminal", wanted, || {
         let after = s.exchange.timing.end_us as f64 / 1e6;
         match (&s.exchange.fault, closing.len()) {
             (Some(fault), 0) => {
@@ -162,13 +176,13 @@ fn terminal_exactly_one(s: &Seen, n: &mut Notes) {
             (_, count) => format!("{count} (stream: {})", stream.outline()),
         }
     });
-    if let Some(second) = closing.get(1) {
+    if let Some(second) = second {
         n.at_frame(second.frame);
     }
 }
 
 /// Pace that a query with the words `gap:G chunks:N` asks of an echo model: seconds between chunks, chunks.
-fn asked_pace(query: &str) -> Option<(f64, f64)> {
+pub(super) fn asked_pace(query: &str) -> Option<(f64, f64)> {
     let number = |prefix: &str| query.split_whitespace().find_map(|w| w.strip_prefix(prefix)?.parse::<f64>().ok());
     Some((number("gap:")?, number("chunks:")?))
 }
@@ -209,6 +223,7 @@ fn common_fields(s: &Seen, n: &mut Notes) {
         let mut wanted = vec!["message_id", "created_at"];
         wanted.extend(chat.then_some("conversation_id"));
         wanted.extend((event.name != "error").then_some("task_id"));
+        wanted.extend(of_a_run(&event.name).then_some("workflow_run_id"));
         let lacking = wanted.into_iter().find(|m| event.value.get(*m).is_none_or(Value::is_null));
         if let Some(member) = lacking {
             n.expect(false, s, "member", format!("`{member}` on every event"), || {
@@ -224,12 +239,21 @@ fn common_fields(s: &Seen, n: &mut Notes) {
     n.judged += 1;
 }
 
+/// Events about a run and its parts; agent logs and plain text do without its id.
+fn of_a_run(event: &str) -> bool {
+    ["workflow_", "node_", "iteration_", "loop_", "human_input_"].iter().any(|p| event.starts_with(p))
+}
+
+/// Members whose types other rules judge.
+const ELSEWHERE: &[&str] = &["/answer", "/metadata/usage", "/created_at", "/data/status", "/data/total_"];
+
 /// The payload must fit the schema of its event. What other rules judge (answer texts, usage, errors, audio) is left to
 /// them; an event without a schema is kept and warned about.
 fn payload_fits(s: &Seen, event: &Event, n: &mut Notes) -> bool {
     // text under the name of a file is judged by `agent.message-file`
     let misnamed = event.name == "message_file" && event.value.get("answer").is_some();
-    if misnamed || matches!(event.name.as_str(), "error" | "tts_message" | "tts_message_end") {
+    let elsewhere = ["error", "tts_message", "tts_message_end", "agent_thought", "human_input_required"];
+    if misnamed || elsewhere.contains(&event.name.as_str()) {
         return true;
     }
     let Some(violations) = crate::schema::check_event(&event.name, &event.value) else {
@@ -237,7 +261,7 @@ fn payload_fits(s: &Seen, event: &Event, n: &mut Notes) -> bool {
         n.at_frame(event.frame);
         return true;
     };
-    let elsewhere = |path: &str| ["/answer", "/metadata/usage", "/created_at"].iter().any(|p| path.starts_with(p));
+    let elsewhere = |path: &str| ELSEWHERE.iter().any(|p| path.starts_with(p));
     let bad = violations.iter().find(|v| !elsewhere(&v.path));
     if let Some(bad) = bad {
         let expected = format!("a payload that fits schemas/events/{}.json", event.name);

@@ -31,9 +31,19 @@ impl Event {
         }
     }
 
-    /// Whether the stream ends with it in message modes (completion, chat, agent).
+    /// A member of `data`.
+    pub fn data(&self, member: &str) -> Option<&Value> {
+        self.value.get("data")?.get(member)
+    }
+
+    /// Whether streams of message modes (completion, chat, agent) end with it.
     pub fn closes_message(&self) -> bool {
         matches!(self.name.as_str(), "message_end" | "error")
+    }
+
+    /// Whether streams of runs end with it, or with it and another one.
+    pub fn closes_run(&self) -> bool {
+        self.closes_message() || matches!(self.name.as_str(), "workflow_finished" | "workflow_paused")
     }
 }
 
@@ -87,10 +97,12 @@ impl Stream {
         self.events.iter().find(|e| e.name == name)
     }
 
-    /// Text a reader has at the end: chunks appended, `message_replace` starts over.
+    /// Text a reader has at the end: chunks appended, `message_replace` starts over. The closing `message` of a New Agent
+    /// repeats what its chunks said and adds nothing.
     pub fn answer(&self) -> String {
+        let agent = self.find("agent_message").is_some();
         let mut answer = String::new();
-        for event in &self.events {
+        for event in self.events.iter().filter(|e| !(agent && e.name == "message")) {
             if event.name == "message_replace" {
                 answer = event.text("answer").unwrap_or("").to_owned();
             } else if let Some(text) = event.content() {

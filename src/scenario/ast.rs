@@ -133,6 +133,8 @@ pub enum Action {
     Chat(Turn),
     /// `POST /completion-messages`
     Completion(Turn),
+    /// `POST /workflows/run`, or `POST /workflows/{version}/run`
+    Workflow(Turn),
     /// `GET /messages`: `conversation`, `limit`, `first-id`
     History(Query),
     /// `GET /conversations`: `limit`, `last-id`, `sort-by`
@@ -179,7 +181,7 @@ pub enum Action {
     Pause(Duration),
 }
 
-/// A chat turn or a completion.
+/// A chat turn, a completion or a workflow run.
 #[derive(Clone, Debug, Default)]
 pub struct Turn {
     /// `query`; a completion may leave it out.
@@ -204,6 +206,8 @@ pub struct Turn {
     pub during: Option<During>,
     /// Hang up after this many SSE events.
     pub hang_up_after: Option<u32>,
+    /// Id of the workflow version to run, of workflow runs.
+    pub version: Option<Text>,
 }
 
 /// Steps that run while a stream is open; they see captures of the events so far.

@@ -163,6 +163,7 @@ fn action(name: &str, body: &Node) -> Option<Action> {
     Some(match name {
         "chat" => Action::Chat(turn(body)?),
         "completion" => Action::Completion(turn(body)?),
+        "workflow" => Action::Workflow(turn(body)?),
         "history" => Action::History(query(body)?),
         "conversations" => Action::Conversations(query(body)?),
         "rename" => Action::Rename {
@@ -216,6 +217,7 @@ fn turn(body: &Node) -> Option<Turn> {
         omit_inputs: texts(body.get("omit-inputs"))?,
         during,
         hang_up_after: count(body, "hang-up-after"),
+        version: optional_text(body, "version"),
     })
 }
 

@@ -1,6 +1,6 @@
 //! All keys of a scenario file: the one source of what the reader accepts and of the JSON Schema.
 
-use super::shape::{Form, Free, Group, Names, Shape, Table, may, must};
+use super::shape::{Form, Free, Group, Key, Names, Shape, Table, may, must};
 
 static ID: Form =
     Form::new("a dotted lower-case id", "chat.three-turns", r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$");
@@ -90,6 +90,7 @@ static RANDOM: Table = Table {
 pub(crate) static ACTIONS: &[&str] = &[
     "chat",
     "completion",
+    "workflow",
     "history",
     "conversations",
     "rename",
@@ -112,6 +113,7 @@ pub(crate) static STEP: Table = Table {
         must("id", &Shape::Word(&STEP_ID), "Id of the step, unique in the file."),
         may("chat", &Shape::Map(&CHAT), "Sends a chat turn: `POST /chat-messages`."),
         may("completion", &Shape::Map(&COMPLETION), "Sends a completion: `POST /completion-messages`."),
+        may("workflow", &Shape::Map(&WORKFLOW), "Runs a workflow: `POST /workflows/run`."),
         may("history", &Shape::Map(&HISTORY), "Reads messages: `GET /messages`."),
         may("conversations", &Shape::Map(&CONVERSATIONS), "Lists conversations: `GET /conversations`."),
         may("rename", &Shape::Map(&RENAME), "Names a conversation: `POST /conversations/{id}/name`."),
@@ -120,7 +122,7 @@ pub(crate) static STEP: Table = Table {
         may(
             "stop",
             &Shape::Map(&STOP),
-            "Stops a running answer: `POST /chat-messages/{task}/stop`, or that of completions, by the app.",
+            "Stops a running answer: `POST /chat-messages/{task}/stop`, or that of completions and workflows, by the app.",
         ),
         may("info", &Shape::Empty, "Reads `GET /info`."),
         may("parameters", &Shape::Empty, "Reads `GET /parameters`."),
@@ -169,22 +171,16 @@ static AUTH: Table = Table {
 };
 
 macro_rules! turn_keys {
-    ($query:expr) => {
+    ($($own:expr),* $(,)?) => {
         &[
-            $query,
+            $($own,)*
             may(
                 "inputs",
                 &Shape::Free(&Free { names: Names::Templates, of: &Shape::Json, single: false }),
                 "Inputs, laid over the generated ones.",
             ),
             may("fill", &Shape::Flag, "Whether required inputs of the form are generated; default true."),
-            may("conversation", &Shape::Json, "`conversation_id` of the body."),
             may("mode", &MODE, "Response mode; default that of the target."),
-            may(
-                "auto-name",
-                &Shape::Flag,
-                "`auto_generate_name` of the body; default false, which spares the server a model call.",
-            ),
             may(
                 "with",
                 &Shape::Free(&Free { names: Names::Members, of: &Shape::Json, single: false }),
@@ -198,11 +194,18 @@ macro_rules! turn_keys {
     };
 }
 
+const CONVERSATION: Key = may("conversation", &Shape::Json, "`conversation_id` of the body.");
+const AUTO_NAME: Key = may(
+    "auto-name",
+    &Shape::Flag,
+    "`auto_generate_name` of the body; default false, which spares the server a model call.",
+);
+
 /// A chat turn.
 pub(crate) static CHAT: Table = Table {
     name: "a chat turn",
     doc: "The body of `POST /chat-messages`; `user` and `response_mode` are added.",
-    keys: turn_keys!(must("query", &Shape::Json, "What the user says.")),
+    keys: turn_keys!(must("query", &Shape::Json, "What the user says."), CONVERSATION, AUTO_NAME),
     groups: &[],
 };
 
@@ -210,10 +213,22 @@ pub(crate) static CHAT: Table = Table {
 pub(crate) static COMPLETION: Table = Table {
     name: "a completion",
     doc: "The body of `POST /completion-messages`; `user` and `response_mode` are added.",
+    keys: turn_keys!(
+        may("query", &Shape::Json, "The deprecated `query` member; most completion apps take `inputs` only."),
+        CONVERSATION,
+        AUTO_NAME
+    ),
+    groups: &[],
+};
+
+/// A workflow run.
+pub(crate) static WORKFLOW: Table = Table {
+    name: "a workflow run",
+    doc: "The body of `POST /workflows/run`; `user` and `response_mode` are added.",
     keys: turn_keys!(may(
-        "query",
-        &Shape::Json,
-        "The deprecated `query` member; most completion apps take `inputs` only."
+        "version",
+        &Shape::Template,
+        "Id of the workflow version to run: `POST /workflows/{version}/run`."
     )),
     groups: &[],
 };
@@ -463,6 +478,7 @@ pub(crate) static TABLES: &[&Table] = &[
     &AUTH,
     &CHAT,
     &COMPLETION,
+    &WORKFLOW,
     &DURING,
     &HISTORY,
     &CONVERSATIONS,

@@ -19,7 +19,7 @@ static KEYWORDS: &[&str] = &["and", "or", "not", "in", "is", "if", "else", "true
 pub(crate) fn each_step<'a>(list: &'a Node, f: &mut dyn FnMut(&'a Node)) {
     for step in list.items() {
         f(step);
-        for turn in ["chat", "completion"].iter().filter_map(|k| step.get(k)) {
+        for turn in ["chat", "completion", "workflow"].iter().filter_map(|k| step.get(k)) {
             if let Some(list) = turn.get("during").and_then(|d| d.get("steps")) {
                 each_step(list, f);
             }
@@ -49,7 +49,7 @@ pub(crate) fn check(root: &Node, problems: &mut Problems) {
                     }
                 }
             }
-            for turn in ["chat", "completion"].iter().filter_map(|k| step.get(k)) {
+            for turn in ["chat", "completion", "workflow"].iter().filter_map(|k| step.get(k)) {
                 if blocking(turn).unwrap_or(by_default) {
                     no_stream(turn, problems);
                 }
@@ -108,7 +108,7 @@ fn step_keys(step: &Node, problems: &mut Problems) {
             problems.add(key.at, key.width(), message, help);
         }
     }
-    if matches!(action, "chat" | "completion" | "request") {
+    if matches!(action, "chat" | "completion" | "workflow" | "request") {
         return;
     }
     for (key, _) in step.get("expect").map(Node::items).unwrap_or_default().iter().flat_map(Node::entries) {

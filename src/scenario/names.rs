@@ -106,7 +106,7 @@ impl Walk<'_> {
         for (name, _) in step.get("capture").map(Node::entries).unwrap_or_default() {
             self.bind(name.text().unwrap_or_default());
         }
-        for turn in ["chat", "completion"].iter().filter_map(|k| step.get(k)) {
+        for turn in ["chat", "completion", "workflow"].iter().filter_map(|k| step.get(k)) {
             if let Some(list) = turn.get("during").and_then(|d| d.get("steps")) {
                 self.steps(list);
             }

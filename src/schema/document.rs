@@ -66,6 +66,12 @@ documents! {
     Variables = "variables",
     /// One variable: the answer to updating it
     Variable = "variable",
+    /// `GET /workflows/run/{id}`
+    WorkflowRunDetail = "workflow-run-detail",
+    /// `GET /workflows/logs`
+    WorkflowLogs = "workflow-logs",
+    /// `GET /form/human_input/{token}`
+    HumanInputForm = "human-input-form",
     /// The body of an error, whatever the endpoint
     ErrorEnvelope = "error",
 }
@@ -111,9 +117,9 @@ pub fn for_endpoint(endpoint: Endpoint) -> Option<Document> {
         Endpoint::AnnotationReply | Endpoint::AnnotationReplyStatus => Some(Document::AnnotationJob),
         Endpoint::EndUser => Some(Document::EndUser),
         Endpoint::VariableUpdate => Some(Document::Variable),
-        Endpoint::WorkflowRunDetail
-        | Endpoint::WorkflowLogs
-        | Endpoint::WorkflowEvents
+        Endpoint::WorkflowRunDetail => Some(Document::WorkflowRunDetail),
+        Endpoint::WorkflowLogs => Some(Document::WorkflowLogs),
+        Endpoint::WorkflowEvents
         | Endpoint::FilePreview
         | Endpoint::TextToAudio
         | Endpoint::HumanInputForm

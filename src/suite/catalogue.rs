@@ -1,6 +1,6 @@
 //! The text of docs/rules.md: the catalogue's rows with what exercises and what proves them. A test keeps the file equal.
 
-use crate::emulator::{Mutant, mutants};
+use crate::emulator::{Mutant, all_mutants};
 use crate::model::AppMode;
 use crate::profile::PROFILES;
 use crate::rules::{Load, Rule, catalogue};
@@ -62,7 +62,7 @@ fn section(out: &mut String, rule: &Rule, suite: &[Arc<Scenario>]) {
     let exercised = suite.iter().filter(|s| s.rules.iter().any(|r| r == rule.id)).map(|s| format!("`{}`", s.id));
     let _ = writeln!(out, "- scenarios: {}", exercised.collect::<Vec<_>>().join(", "));
     let _ = writeln!(out, "- mutants:");
-    for Mutant { id, what, .. } in mutants().iter().filter(|m| m.victims.contains(&rule.id)) {
+    for Mutant { id, what, .. } in all_mutants().filter(|m| m.victims.contains(&rule.id)) {
         let _ = writeln!(out, "  - `{id}`: {}", plain(what));
     }
     let known: Vec<String> = PROFILES

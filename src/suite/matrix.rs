@@ -80,7 +80,7 @@ pub async fn run(
 ) -> Matrix {
     let slots = Arc::new(Semaphore::new(at_once.max(1)));
     let mut tasks = JoinSet::new();
-    let mutants: Vec<&'static Mutant> = emulator::mutants().iter().filter(|m| wanted(m)).collect();
+    let mutants: Vec<&'static Mutant> = emulator::all_mutants().filter(|m| wanted(m)).collect();
     for (index, mutant) in mutants.iter().copied().enumerate() {
         let (slots, suite, stop, done) = (Arc::clone(&slots), suite.clone(), stop.clone(), Arc::clone(&done));
         tasks.spawn(async move {
@@ -174,6 +174,23 @@ fn noticed(examination: &Examination) -> (Vec<Row>, Vec<Row>) {
     (found, stuck)
 }
 
+/// The apps that a mutant is served with: those that show it, and one more for rules about two apps.
+fn apps_of(mutant: &Mutant) -> Vec<AppKind> {
+    match mutant.app {
+        AppKind::Chat | AppKind::Completion => vec![AppKind::Chat, AppKind::Completion],
+        AppKind::Workflow => vec![AppKind::Workflow, AppKind::WorkflowLlm],
+        other => vec![other],
+    }
+}
+
+/// One app of every mode that a version knows, and the two kinds of workflow.
+fn apps_under(profile: emulator::Profile) -> Vec<AppKind> {
+    use AppKind::{AdvancedChat, Agent, AgentChat, Chat, Completion, Workflow, WorkflowLlm};
+    let mut apps = vec![Chat, Completion, AgentChat, AdvancedChat, Workflow, WorkflowLlm];
+    apps.extend((profile == emulator::Profile::Documented).then_some(Agent));
+    apps
+}
+
 async fn kill(mutant: &'static Mutant, suite: Vec<Arc<Scenario>>, stop: CancellationToken) -> Kill {
     let mut row = Kill {
         mutant: mutant.id.to_owned(),
@@ -186,7 +203,7 @@ async fn kill(mutant: &'static Mutant, suite: Vec<Arc<Scenario>>, stop: Cancella
     let slow = mutant.victims.iter().any(|v| v.starts_with("sse.ping"));
     let config = Config {
         profile: mutant.profile,
-        apps: vec![AppKind::Chat, AppKind::Completion],
+        apps: apps_of(mutant),
         seed: 1,
         tts_autoplay: mutant.tts_autoplay,
         mutant: Some(mutant),
@@ -207,7 +224,7 @@ async fn kill(mutant: &'static Mutant, suite: Vec<Arc<Scenario>>, stop: Cancella
 }
 
 async fn health(profile: emulator::Profile, suite: Vec<Arc<Scenario>>, stop: CancellationToken) -> Health {
-    let config = Config { profile, seed: 1, ..Config::default() };
+    let config = Config { profile, apps: apps_under(profile), seed: 1, ..Config::default() };
     let findings = match examine(config, suite, true, stop).await {
         Err(error) => vec![error.to_string()],
         Ok(examination) => {

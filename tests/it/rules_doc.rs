@@ -1,6 +1,6 @@
 //! docs/rules.md says what the catalogue's rows say.
 
-use difyprobe::emulator::mutants;
+use difyprobe::emulator::all_mutants;
 use difyprobe::rules::catalogue;
 use difyprobe::suite::{builtin, catalogue::page};
 use std::path::Path;
@@ -28,7 +28,7 @@ fn the_page_names_every_rule_every_mutant_and_every_scenario() {
     for rule in catalogue() {
         assert!(page.contains(&format!("\n### {}\n", rule.id)), "{}", rule.id);
     }
-    for mutant in mutants() {
+    for mutant in all_mutants() {
         assert!(page.contains(&format!("  - `{}`: ", mutant.id)), "{}", mutant.id);
     }
     for scenario in suite.iter().filter(|s| !s.rules.is_empty()) {
