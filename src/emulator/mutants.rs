@@ -16,6 +16,8 @@ pub struct Mutant {
     pub profile: Profile,
     /// It runs with automatic playback.
     pub tts_autoplay: bool,
+    /// It breaks what other rules build on, so that which of them notice too depends on timing; only `victims` are certain.
+    pub cascades: bool,
     pub(super) fault: Fault,
 }
 
@@ -25,12 +27,16 @@ pub fn mutants() -> &'static [Mutant] {
 }
 
 const fn mutant(fault: Fault, id: &'static str, victims: &'static [&'static str], what: &'static str) -> Mutant {
-    Mutant { id, victims, what, profile: Profile::Documented, tts_autoplay: false, fault }
+    Mutant { id, victims, what, profile: Profile::Documented, tts_autoplay: false, cascades: false, fault }
 }
 
 impl Mutant {
     const fn under(self, profile: Profile) -> Self {
         Self { profile, ..self }
+    }
+
+    const fn cascading(self) -> Self {
+        Self { cascades: true, ..self }
     }
 
     const fn speaking(self) -> Self {
@@ -136,8 +142,8 @@ static MUTANTS: &[Mutant] = &[
         &["chat.conversation-id.blank-forms"],
         "conversation_id null is refused with 400"),
     mutant(Fault::ConversationIdShared, "chat.conversation-id.distinct/shared",
-        &["chat.conversation-id.distinct", "chat.conversation-id.blank-forms"],
-        "two users who open conversations at the same time with queries that begin alike get one id"),
+        &["chat.conversation-id.distinct"],
+        "a conversation opened while another user is opening one gets the same id").cascading(),
     mutant(Fault::FreshConversationIdInReply, "chat.conversation-id.stable/fresh-id-in-reply",
         &["chat.conversation-id.stable", "chat.continuity.history-grows", "conversations.delete", "messages.conversation-id.required", "messages.has-more"],
         "blocking later turns answer with a conversation_id nobody knows"),

@@ -17,12 +17,10 @@ use super::payload::Payload;
 use super::refusal::Refusal;
 use super::replies::Ids;
 use super::request::{Request, user_in_body};
-use super::state::{Attachment, Conversation, Message, Moment, Running, State};
+use super::state::{Attachment, Conversation, Message, Moment, State};
 
 /// Characters of the query that name a conversation.
 const NAME_CHARS: usize = 20;
-/// Characters of two queries that must agree for one fault to confuse their conversations.
-const ALIKE_CHARS: usize = 20;
 
 /// The conversation a turn belongs to, found or opened.
 struct Place {
@@ -254,12 +252,7 @@ impl Core {
             return format!("conv-{}", id.replace('-', ""));
         }
         if self.broken(Fault::ConversationIdShared) {
-            // queries that begin alike: whose turns meet must not depend on how many others are under way
-            let alike = |running: &&Running| {
-                let other_s = running.first && running.user != payload.user;
-                other_s && running.query.chars().take(ALIKE_CHARS).eq(payload.query.chars().take(ALIKE_CHARS))
-            };
-            let other = state.running.values().find(alike);
+            let other = state.running_of_another(&payload.user).filter(|running| running.first);
             return other.and_then(|running| running.conversation.clone()).unwrap_or(id);
         }
         id

@@ -81,9 +81,7 @@ async fn finally(walk: &Walk<'_>, lane: &mut Lane) {
 }
 
 async fn delete_rest(walk: &Walk<'_>, stop: &CancellationToken) {
-    let mut rest = std::mem::take(&mut walk.log().conversations);
-    // turns side by side end in any order; the same run deletes in the same order
-    rest.sort_by(|(_, one), (_, other)| one.cmp(other));
+    let rest = std::mem::take(&mut walk.log().conversations);
     for (id, user) in rest {
         let session = walk.session;
         let call = deletion_call(&session.target.base_url, walk.app, session.limits, &id, &user);

@@ -180,7 +180,7 @@ impl<'a> Api<'a> {
             judge_stream(&answer, wall, self.verdicts);
         } else {
             let json_type = answer.media_type.starts_with("application/json");
-            note("http.content-type.json", json_type || status == 204);
+            note("http.content-type.json", json_type || status == 204 || answer.media_type.starts_with("audio/"));
             judge_errors(&answer, self.verdicts);
             if answer.json.get("event").is_some() {
                 judge_usage(&answer.json["metadata"], wall, self.verdicts);
@@ -227,6 +227,9 @@ fn judge_errors(answer: &Answer, verdicts: &Verdicts) {
         "completion_request_error",
         "method_not_allowed",
         "unsupported_media_type",
+        "file_not_found",
+        "no_file_uploaded",
+        "speech_to_text_disabled",
         "internal_server_error",
     ];
     if answer.status < 400 {
