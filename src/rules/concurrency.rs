@@ -79,13 +79,21 @@ fn no_cross_talk(run: &Run, app: &App, n: &mut Notes) {
         .filter_map(|s| s.answer().map(|a| (s, marks(s), a)))
         .collect();
     for (own, mine, answer) in &calls {
+        // The answer of an echo model repeats the conversation, where somebody may have said the same before.
+        let id = own.text("conversation_id").and_then(canonical_uuid);
+        let conversation = id.and_then(|id| run.conversation(app, &id));
+        let history: Vec<&str> = conversation.into_iter().flat_map(|c| &c.turns).map(|t| t.query.as_str()).collect();
         let sent = own.exchange.request.body.as_ref().and_then(|b| b.text()).unwrap_or("");
         let others = calls
             .iter()
             .filter(|(o, _, _)| o.exchange.id != own.exchange.id && overlap(own, o) && !same_conversation(own, o));
         for (other, theirs, _) in others {
-            let foreign =
-                theirs.iter().find(|t| !mine.contains(t) && !sent.contains(t.as_str()) && answer.contains(t.as_str()));
+            let foreign = theirs.iter().find(|t| {
+                !mine.contains(t)
+                    && !sent.contains(t.as_str())
+                    && !history.iter().any(|q| q.contains(t.as_str()))
+                    && answer.contains(t.as_str())
+            });
             n.expect(foreign.is_none(), own, "foreign-text", "an answer to its own request only", || {
                 format!("text of a request sent at the same time: `{}`", clip(foreign.map_or("", String::as_str)))
             });
