@@ -56,7 +56,8 @@ fn name_request(request: &Request, route: &Route, document: Option<&Value>, scop
         ids.note_host(host);
     }
     let in_body = document.and_then(|d| d.get("user")).and_then(Value::as_str);
-    for user in route.param("user").into_iter().chain(in_body) {
+    let in_form = request.body.as_ref().and_then(Body::text).and_then(form_user);
+    for user in route.param("user").into_iter().chain(in_body).chain(in_form) {
         ids.note_user(user);
     }
     for id in &route.ids {
@@ -70,6 +71,12 @@ fn name_request(request: &Request, route: &Route, document: Option<&Value>, scop
     if let Some(document) = document {
         value::name_ids(document, scope, ids);
     }
+}
+
+/// The plain field `user` of a form.
+fn form_user(body: &str) -> Option<&str> {
+    let (_, rest) = body.split_once("name=\"user\"\r\n\r\n")?;
+    rest.split("\r\n").next()
 }
 
 /// Path and query without the base path, where the operation is known: servers differ in it.

@@ -154,7 +154,13 @@ impl Shared {
     }
 
     fn request(&self, call: Call) -> Request {
-        let body = call.body.map(|b| into_body(self.redactor.bytes(b.into(), false).0));
+        let form =
+            call.headers.iter().any(|(n, v)| n.eq_ignore_ascii_case("content-type") && v.starts_with("multipart/"));
+        let body = call.body.map(|b| {
+            let cut = form && b.len() > LARGE_FORM;
+            let kept = if cut { b.slice(..KEPT_OF_FORM) } else { b };
+            into_body(self.redactor.bytes(kept.into(), cut).0)
+        });
         Request {
             method: call.method,
             target: self.redactor.text(target::request_target(&call.url)),
@@ -185,6 +191,11 @@ impl Shared {
         })
     }
 }
+
+/// Forms of more bytes than this are recorded in part.
+const LARGE_FORM: usize = 1 << 20;
+/// Bytes of such a form that are kept; its `Content-Length` header tells its size.
+const KEPT_OF_FORM: usize = 64 << 10;
 
 fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)

@@ -79,10 +79,15 @@ pub fn build(step: &Step, caller: &Caller<'_>) -> Result<Built, BuildError> {
         Action::Chat(turn) | Action::Completion(turn) | Action::Workflow(turn) => turn.hang_up_after,
         _ => None,
     };
+    let mut headers = headers(step, caller, line.body.as_ref().map(Sent::content_type))?;
+    if let Some(Sent::Form(form)) = &line.body {
+        // recordings of large forms are cut: this tells their size
+        headers.push(("Content-Length".to_owned(), form.body.len().to_string()));
+    }
     let call = Call {
         method: line.method,
         url: format!("{}{}", caller.base_url, line.path),
-        headers: headers(step, caller, line.body.as_ref().map(Sent::content_type))?,
+        headers,
         body: line.body.map(|sent| match sent {
             Sent::Json(value) => value.to_string().into(),
             Sent::Text(text) => text.into(),

@@ -8,6 +8,7 @@ use base64::Engine as _;
 
 /// Most bytes of filler.
 const LARGEST: usize = 64 * 1024 * 1024;
+const FILLER: &[u8] = b"difyprobe filler";
 
 /// A form ready to send.
 pub(super) struct Form {
@@ -84,9 +85,11 @@ fn content(content: &Content, names: Names<'_>) -> Result<Vec<u8>, BuildError> {
         }
         Content::Size(text) => {
             let text = names.text(text)?;
-            let size = text.trim().parse().ok().filter(|size| *size <= LARGEST);
+            let size = text.trim().parse().ok().filter(|size: &usize| *size <= LARGEST);
             let size = size.ok_or_else(|| BuildError::File(format!("`{text}` is no size of a file")))?;
-            Ok(b"difyprobe filler".iter().copied().cycle().take(size).collect())
+            let mut filler = FILLER.repeat(size.div_ceil(FILLER.len()));
+            filler.truncate(size);
+            Ok(filler)
         }
     }
 }

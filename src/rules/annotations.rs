@@ -72,16 +72,12 @@ impl<'r> Life<'r, '_> {
 /// Source: OpenAPI `/apps/annotations`; Dify source `annotation.py`.
 fn crud(run: &Run, app: &App, n: &mut Notes) {
     for s in reached(run, app, Endpoint::AnnotationCreate) {
-        match texts(s) {
-            Some((question, answer)) => {
-                if n.expect(s.is(201), s, "created", "status 201", || s.outcome_text()) {
-                    told(s, question, answer, n);
-                }
+        if let Some((question, answer)) = texts(s) {
+            if n.expect(s.is(201), s, "created", "status 201", || s.outcome_text()) {
+                told(s, question, answer, n);
             }
-            None if s.sent.body.is_some() => {
-                n.expect(s.is(400), s, "incomplete", "status 400 without question and answer", || s.outcome_text());
-            }
-            None => {}
+        } else if s.sent.body.is_some() {
+            n.expect(s.is(400), s, "incomplete", "status 400 without question and answer", || s.outcome_text());
         }
     }
     let lives = lives(run, app);
@@ -114,7 +110,8 @@ fn change(run: &Run, s: &Seen, lives: &[Life], n: &mut Notes) {
             n.expect(s.is(204), s, "deleted", "status 204", || s.outcome_text());
         }
         (Some(Some(_)), Some((question, answer))) => {
-            if n.expect(s.is(200), s, "updated", "status 200", || s.outcome_text()) {
+            n.expect(s.is(200), s, "updated", "status 200", || s.outcome_text());
+            if s.is(200) {
                 n.expect(s.text("id") == Some(id), s, "same-id", format!("id {id}"), || {
                     format!("{:?}", s.member("id"))
                 });

@@ -65,11 +65,12 @@ fn roundtrip(run: &Run, app: &App, n: &mut Notes) {
         if app.mode == Some(AppMode::Completion) {
             for (read, rows, _) in lists(run, app) {
                 let Some(last) = in_force(&ratings, read) else { continue };
-                let mut of_message = rows.iter().filter(|row| row.get("message_id").is_some_and(|id| id == message.id));
-                let shown = of_message.next().map(|row| row.get("rating").and_then(Value::as_str).unwrap_or(""));
-                // a row that is missing is the matter of `feedback.list`
-                if let (Some(wanted), Some(shown)) = (last.rating, shown) {
-                    n.expect(shown == wanted, read, "list", show(Some(wanted)), || show(Some(shown)));
+                let of_message = rows.iter().filter(|row| row.get("message_id").is_some_and(|id| id == message.id));
+                let shown: Vec<&str> = of_message.map(|row| row["rating"].as_str().unwrap_or("")).collect();
+                // missing, repeated and revoked rows are the matter of `feedback.list`
+                if let (Some(wanted), false) = (last.rating, shown.is_empty()) {
+                    let told = || shown.join(", ");
+                    n.expect(shown.contains(&wanted), read, "list", show(Some(wanted)), told);
                 }
             }
         }

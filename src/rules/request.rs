@@ -80,7 +80,7 @@ impl Sent {
     pub fn of(exchange: &Exchange, app: &App, route: &Route) -> Sent {
         let raw = exchange.request.body.as_ref();
         let content_type = exchange.request.header("content-type").unwrap_or("");
-        let form = raw.and_then(|b| Form::of(content_type, b));
+        let form = raw.and_then(|b| Form::of(content_type, exchange.request.header("content-length"), b));
         let parsed = raw.filter(|_| form.is_none()).map(|b| serde_json::from_slice::<Value>(&b.bytes()));
         let body = match &parsed {
             Some(Ok(Value::Object(map))) => Some(map.clone()),

@@ -277,7 +277,7 @@ async fn moderation_replaces_the_text_and_is_what_is_stored() {
 }
 
 #[tokio::test]
-async fn speech_is_announced_and_sent_only_when_configured() {
+async fn speech_is_sent_with_streams_only_when_configured() {
     let server = start(Config { tts_autoplay: true, ..Config::default() }).await.unwrap();
     let verdicts = Verdicts::default();
     let chat = Api::new(&server, "chat", &verdicts);
@@ -286,7 +286,7 @@ async fn speech_is_announced_and_sent_only_when_configured() {
     let end = events.iter().position(|name| name == "message_end").unwrap();
     assert_eq!(events[end - 1..], ["tts_message", "message_end", "tts_message", "tts_message_end"]);
     with_chat(async |api| {
-        assert_eq!(api.get("/parameters").await.json["text_to_speech"]["enabled"], false);
+        assert_eq!(api.get("/parameters").await.json["text_to_speech"]["autoPlay"], "disabled");
         assert!(!api.turn("u", "", "x", "streaming").await.body.contains("tts_message"));
     })
     .await;

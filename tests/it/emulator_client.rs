@@ -125,6 +125,19 @@ impl<'a> Api<'a> {
         self.send(self.request("POST", path).bearer_auth(&self.key).json(body)).await
     }
 
+    /// Sends a form with a user and one file (name, media type, text), or none.
+    pub async fn upload(&self, path: &str, user: &str, file: Option<(&str, &str, &str)>) -> Answer {
+        let part = |head: &str, text: &str| format!("--b\r\nContent-Disposition: form-data; {head}\r\n\r\n{text}\r\n");
+        let mut body = part("name=\"user\"", user);
+        if let Some((name, media_type, text)) = file {
+            let head = format!("name=\"file\"; filename=\"{name}\"\r\nContent-Type: {media_type}");
+            body.push_str(&part(&head, text));
+        }
+        body.push_str("--b--\r\n");
+        let request = self.request("POST", path).header("Content-Type", "multipart/form-data; boundary=b");
+        self.send(request.bearer_auth(&self.key).body(body)).await
+    }
+
     pub async fn delete(&self, conversation: &str, user: &str) -> Answer {
         let request = self.request("DELETE", &format!("/conversations/{conversation}"));
         self.send(request.bearer_auth(&self.key).json(&json!({"user": user}))).await
@@ -167,7 +180,7 @@ impl<'a> Api<'a> {
             judge_stream(&answer, wall, self.verdicts);
         } else {
             let json_type = answer.media_type.starts_with("application/json");
-            note("http.content-type.json", json_type || status == 204);
+            note("http.content-type.json", json_type || status == 204 || answer.media_type.starts_with("audio/"));
             judge_errors(&answer, self.verdicts);
             if answer.json.get("event").is_some() {
                 judge_usage(&answer.json["metadata"], wall, self.verdicts);
@@ -214,6 +227,9 @@ fn judge_errors(answer: &Answer, verdicts: &Verdicts) {
         "completion_request_error",
         "method_not_allowed",
         "unsupported_media_type",
+        "file_not_found",
+        "no_file_uploaded",
+        "speech_to_text_disabled",
         "internal_server_error",
     ];
     if answer.status < 400 {

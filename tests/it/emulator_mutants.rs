@@ -46,6 +46,10 @@ async fn observe(
     conversation_lists(&chat).await;
     parallel_turns(&chat).await;
     slow_streams(&chat).await;
+    ratings(&chat).await;
+    files(&chat).await;
+    speech(&chat, &completion).await;
+    annotations(&chat).await;
     drop((chat, completion));
     server.stop().await;
     verdicts.take()
@@ -442,6 +446,74 @@ async fn slow_streams(api: &Api<'_>) {
     v.note("sse.incremental", spread.is_some_and(|spread| spread > Duration::from_millis(270)));
     let answer = api.turn("slow", "", "sleep:0.9 slow", "streaming").await;
     v.note("sse.ping", answer.body.contains("event: ping"));
+}
+
+async fn ratings(api: &Api<'_>) {
+    let v = api.verdicts;
+    let answer = api.turn("rater", "", "rate me", "blocking").await;
+    let message = answer.member("message_id");
+    let path = format!("/messages/{message}/feedbacks");
+    let rate = async |rating: Value| api.post(&path, &json!({"rating": rating, "user": "rater"})).await;
+    v.note("feedback.errors", rate(Value::Null).await.status == 400);
+    rate(json!("like")).await;
+    rate(json!("dislike")).await;
+    let history = api.messages("rater", &answer.conversation(), "").await;
+    v.note("feedback.roundtrip", history.rows()[0]["feedback"]["rating"] == "dislike");
+    let listed = api.get("/app/feedbacks?limit=100").await.column("message_id");
+    v.note("feedback.list", listed.iter().filter(|id| **id == message).count() <= 1);
+    let suggested = async |id: &str| api.get(&format!("/messages/{id}/suggested?user=rater")).await;
+    v.note("suggested.enabled", suggested(&message).await.json["data"].is_array());
+    let unknown = suggested("11111111-1111-4111-8111-111111111111").await;
+    v.note("suggested.errors", unknown.is(404, "not_found"));
+    let site = api.get("/site").await;
+    v.note("meta-site.shape", site.status == 404 || site.json["default_language"].is_string());
+}
+
+async fn files(api: &Api<'_>) {
+    let v = api.verdicts;
+    let uploaded = api.upload("/files/upload", "filer", Some(("a.png", "image/png", "PNG"))).await;
+    v.note("files.upload.shape", uploaded.status == 201 && uploaded.json["size"] == 3);
+    v.note("files.upload.errors", api.upload("/files/upload", "filer", None).await.status == 400);
+    let id = uploaded.member("id");
+    let preview = async || api.get(&format!("/files/{id}/preview")).await.status;
+    v.note("files.preview", preview().await == 404);
+    let body = |user: &str, mode: &str| {
+        let mut body = chat_body(user, "", "see", mode);
+        body["files"] = json!([{"type": "image", "transfer_method": "local_file", "upload_file_id": id}]);
+        body
+    };
+    let foreign = api.post("/chat-messages", &body("stranger", "blocking")).await;
+    v.note("files.owner-only", foreign.is(400, "invalid_param"));
+    let streamed = api.post("/chat-messages", &body("filer", "streaming")).await;
+    v.note("agent.message-file", !streamed.body.contains("message_file"));
+    v.note("files.preview", preview().await == 200);
+    let history = api.messages("filer", &streamed.conversation(), "").await;
+    v.note("files.message-files", history.rows()[0]["message_files"][0]["belongs_to"] == "user");
+    let uploader = api.get(&format!("/end-users/{}", uploaded.member("created_by"))).await;
+    v.note("end-user.lookup", uploader.status == 404 || uploader.json["external_user_id"] == "filer");
+}
+
+async fn speech(chat: &Api<'_>, completion: &Api<'_>) {
+    let v = chat.verdicts;
+    for (api, status) in [(chat, 200), (completion, 400)] {
+        let heard = api.upload("/audio-to-text", "speaker", Some(("a.mp3", "audio/mp3", "ID3"))).await;
+        v.note("audio.stt", heard.status == status);
+    }
+    let spoken = chat.post("/text-to-audio", &json!({"text": "Hello.", "user": "speaker"})).await;
+    v.note("audio.tts", spoken.status == 200 && spoken.media_type.starts_with("audio/"));
+}
+
+async fn annotations(api: &Api<'_>) {
+    let v = api.verdicts;
+    let created = api.post("/apps/annotations", &json!({"question": "mark one", "answer": "A"})).await;
+    let path = format!("/apps/annotations/{}", created.member("id"));
+    let change = json!({"question": "mark two", "answer": "B"});
+    api.send(api.request("PUT", &path).bearer_auth(&api.key).json(&change)).await;
+    let found = api.get("/apps/annotations?keyword=mark").await;
+    v.note("annotation.crud", created.status == 201 && found.column("question") == ["mark two"]);
+    v.note("annotation.list.cap", api.get("/apps/annotations?limit=1000").await.rows().len() <= 100);
+    let asked = api.turn("asker", "", "mark two", "blocking").await;
+    v.note("annotation.reply", asked.text() == "B");
 }
 
 /// The rules that hold on the healthy server and not on the mutant.

@@ -12,14 +12,8 @@ use serde_json::{Value, json};
 const HASTE: f64 = 20.0;
 
 /// Paths the emulator does not serve.
-const NOT_OFFERED_PATHS: &[(&str, &str)] = &[
-    ("/v1/files/", "no files"),
-    ("/v1/audio-to-text", "no speech"),
-    ("/v1/text-to-audio", "no speech"),
-    ("/v1/apps/annotation", "no annotations"),
-    ("/v1/workspaces/", "needs another kind of key"),
-    ("/health", "not part of the service API"),
-];
+const NOT_OFFERED_PATHS: &[(&str, &str)] =
+    &[("/v1/workspaces/", "needs another kind of key"), ("/health", "not part of the service API")];
 
 /// Apps the emulator does not serve.
 const NOT_OFFERED_APPS: &[(&str, &str)] = &[
@@ -35,18 +29,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("chat/92-client-disconnect-STREAM", "the captured client hung up after the first event"),
     ("chat/157-client-disconnect2-STREAM", "the captured client hung up after the first event"),
     ("chat/146-ping-gap-25s-STREAM", "the captured model slept again between its pieces (50 s for sleep:25)"),
-    ("common/113-messages-with-file", NO_FILES),
-    ("common/120-chat-files-unknown-upload-id", NO_FILES),
-    ("common/121-chat-files-malformed-upload-id", NO_FILES),
-    ("common/124-chat-files-no-type", NO_FILES),
-    ("common/125-chat-files-no-upload-id", NO_FILES),
-    ("common/127-chat-files-remote-unreachable", NO_FILES),
-    ("common/130-chat-files-list-of-strings", NO_FILES),
-    ("common/133-chat-files-type-not-allowed-audio", NO_FILES),
-    ("common/134-chat-files-four-images", NO_FILES),
 ];
-
-const NO_FILES: &str = "files are not offered: whatever `files` holds is ignored";
 
 /// Conversations and messages whose making is not among the captures: before this capture, the turn is
 /// made and its ids stand for the recorded ones.
@@ -263,7 +246,9 @@ impl Replay {
         if let Some(auth) = self.authorization(capture) {
             request = request.header("Authorization", auth);
         }
-        if let Some(body) = body(capture) {
+        if let Some(form) = form(capture) {
+            request = request.body(form);
+        } else if let Some(body) = body(capture) {
             request = request.body(hasten(&self.with_my_ids(&body)));
         }
         request
@@ -274,7 +259,8 @@ impl Replay {
         let answer = self.request(capture).send().await.map_err(|e| e.to_string())?;
         let status = u64::from(answer.status().as_u16());
         let media_type = answer.headers().get("content-type").map(|v| v.to_str().unwrap().to_owned());
-        let body = answer.text().await.map_err(|e| e.to_string())?;
+        let body = answer.bytes().await.map_err(|e| e.to_string())?;
+        let body = String::from_utf8_lossy(&body).into_owned();
         self.compare(capture, status, &media_type.unwrap_or_default(), &body)
     }
 
@@ -315,7 +301,7 @@ impl Replay {
         let (Some(recorded), Some(mine)) = (first(recorded), first(mine)) else {
             return;
         };
-        for member in ["conversation_id", "message_id", "task_id", "workflow_run_id"] {
+        for member in ["conversation_id", "message_id", "task_id", "workflow_run_id", "id"] {
             if let (Some(recorded), Some(mine)) = (recorded[member].as_str(), mine[member].as_str()) {
                 self.ids.entry(recorded.to_owned()).or_insert_with(|| mine.to_owned());
             }
@@ -332,6 +318,44 @@ impl Replay {
 fn body(capture: &Capture) -> Option<String> {
     let raw = capture.request("body_raw").as_str()?;
     Some(if raw.starts_with('<') { capture.request("body").to_string() } else { raw.to_owned() })
+}
+
+/// The form whose body is recorded in words: its fields and files, or the type and size of its one audio file.
+fn form(capture: &Capture) -> Option<Vec<u8>> {
+    let words = capture.request("body_raw").as_str()?.strip_prefix("multipart ")?;
+    let headers = capture.request("headers").as_array().unwrap();
+    let boundary = headers[0][1].as_str().unwrap().split_once("boundary=").unwrap().1;
+    let mut body = Vec::new();
+    let mut add = |head: &str, content: &[u8]| {
+        body.extend(format!("--{boundary}\r\nContent-Disposition: form-data; {head}\r\n\r\n").into_bytes());
+        body.extend_from_slice(content);
+        body.extend_from_slice(b"\r\n");
+    };
+    let files: Vec<[String; 4]> = match words.split_once("files=[") {
+        Some((_, files)) => files.split("), (").filter(|f| *f != "]").map(described_file).collect(),
+        None => {
+            let media_type = words.strip_prefix("audio/").map_or("audio/mpeg", |_| words);
+            let media_type = if matches!(words, "31 MiB" | "mp3") { "audio/mp3" } else { media_type };
+            let size = if words.ends_with("31 MiB") { 31 << 20 } else { 503 };
+            vec![["file", "a.mp3", media_type, &size.to_string()].map(str::to_owned)]
+        }
+    };
+    for [part, name, media_type, size] in &files {
+        let head = format!("name=\"{part}\"; filename=\"{name}\"\r\nContent-Type: {media_type}");
+        add(&head, &vec![7; size.parse().unwrap()]);
+    }
+    if words.contains("('user', 'lister')") {
+        add("name=\"user\"", b"lister");
+    }
+    body.extend(format!("--{boundary}--\r\n").into_bytes());
+    Some(body)
+}
+
+/// `('file', 'a.png', 'image/png', 73)`: part, name, media type, size.
+fn described_file(text: &str) -> [String; 4] {
+    let inner = text.trim_matches(|c| "()[]".contains(c));
+    let parts: Vec<String> = inner.split(", ").map(|part| part.trim_matches('\'').to_owned()).collect();
+    parts.try_into().unwrap_or_else(|parts| panic!("a described file: {parts:?}"))
 }
 
 /// Divides the times in a query.
