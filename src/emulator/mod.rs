@@ -14,7 +14,6 @@ mod behaviour;
 mod config;
 mod conversations;
 mod core;
-mod drive;
 mod fault;
 mod feed;
 mod files;
