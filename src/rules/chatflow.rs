@@ -6,7 +6,7 @@ use super::notes::Notes;
 use super::request::Defect;
 use super::rule::{Judge, Load, Rule, always};
 use super::run::Run;
-use super::runs::{CHATFLOW, RUNS, flows, question};
+use super::runs::{CHATFLOW, RUNS, fails, flows};
 use super::seen::Seen;
 use super::stream::{Event, Stream, clip};
 use crate::model::{App, AppMode, Endpoint, Level};
@@ -104,13 +104,9 @@ fn no_failure(run: &Run, app: &App) -> Option<String> {
 /// Source: Dify source, blocking answers of chatflows raise the error. Which request fails is told by a stream to the same
 /// question.
 fn failure_blocking(run: &Run, app: &App, n: &mut Notes) {
-    let turns = || run.calls(app, Endpoint::ChatMessages).filter(|s| s.sent.starts_conversation());
-    for s in turns().filter(|s| s.stream.is_none() && !s.sent.streaming && s.exchange.reply.is_some()) {
-        let same = turns().filter(|o| o.stream.is_some() && question(o) == question(s));
-        let mut ends = same.filter_map(Seen::run_status).peekable();
-        if ends.peek().is_none() || !ends.all(|status| status == "failed") {
-            continue;
-        }
+    let turns = run.calls(app, Endpoint::ChatMessages).filter(|s| s.sent.starts_conversation());
+    let blocking = turns.filter(|s| s.stream.is_none() && !s.sent.streaming && s.exchange.reply.is_some());
+    for s in blocking.filter(|s| fails(run, s)) {
         let refused = s.exchange.status() >= 400 && s.error_code().is_some();
         n.expect(refused, s, "status", "an error status with an error body for a run that fails", || s.outcome_text());
     }

@@ -61,7 +61,10 @@ fn inputs_kept(flow: &Flow, read: &Seen, detail: &Value, n: &mut Notes) {
 }
 
 fn no_detail(run: &Run, app: &App) -> Option<String> {
-    let offered = run.calls(app, Endpoint::WorkflowRunDetail).any(|s| s.error_code() != Some("not_workflow_app"));
+    let offered = run
+        .calls(app, Endpoint::WorkflowRunDetail)
+        .filter(|s| s.has_key())
+        .any(|s| s.error_code() != Some("not_workflow_app"));
     (!offered).then(|| "the server shows run details to workflow apps only".to_owned())
 }
 
@@ -83,15 +86,13 @@ fn unknown_404(run: &Run, app: &App, n: &mut Notes) {
 
 /// Source: Dify source, runs are looked up by tenant and app.
 fn isolation(run: &Run, app: &App, n: &mut Notes) {
-    for s in run.calls(app, Endpoint::WorkflowRunDetail).filter(|s| s.has_key() && s.exchange.reply.is_some()) {
-        let id = s.route.ids.first().map(String::as_str);
-        let of = |a: &App| {
-            flows(run, a).any(|f| Some(f.id) == id && f.seen.exchange.timing.sent_us < s.exchange.timing.sent_us)
-        };
-        let foreign = run.transcript.apps.iter().find(|a| a.label != app.label && of(a));
-        if let Some(owner) = foreign.filter(|_| !of(app)) {
+    for s in run.calls(app, Endpoint::WorkflowRunDetail).filter(|s| s.exchange.reply.is_some()) {
+        let (Some(id), Some(asker)) = (s.route.ids.first(), s.asker()) else { continue };
+        let began = |f: &Flow| f.id == id && f.seen.exchange.timing.sent_us < s.exchange.timing.sent_us;
+        let owner = run.transcript.apps.iter().find(|a| flows(run, a).any(|f| began(&f)));
+        if let Some(owner) = owner.filter(|o| o.label != asker) {
             let closed = nothing_found(s) || s.error_code().is_some();
-            n.expect(closed, s, "read", format!("nothing of a run of {}", owner.label), || {
+            n.expect(closed, s, "read", format!("nothing of a run of {} for the key of {asker}", owner.label), || {
                 format!("{} with its record", s.outcome_text())
             });
         }
