@@ -198,6 +198,9 @@ fn incremental(s: &Seen, n: &mut Notes) {
         return;
     }
     let times: Vec<u64> = stream.events.iter().filter(|e| e.content().is_some()).map(|e| e.at_us).collect();
+    if (times.len() as f64) < 0.8 * chunks {
+        return; // stopped, or not cut into the pieces that were asked for
+    }
     let spread = times.last().zip(times.first()).map_or(0, |(last, first)| last - first) as f64;
     n.expect(spread >= 0.5 * asked_us, s, "spread", format!("text spread over about {:.1} s", asked_us / 1e6), || {
         format!("{} text events within {:.2} s", times.len(), spread / 1e6)
