@@ -237,7 +237,8 @@ fn reset_by_turn(run: &Run, app: &App, put: &Put, n: &mut Notes) {
         let between: Vec<_> = turned.filter(|t| t.ended_us <= shown.seen.exchange.timing.sent_us).collect();
         let set_again = puts(run, app).any(|p| {
             let at = p.seen.exchange.timing.sent_us;
-            p.name == put.name
+            p.seen.is(200)
+                && p.name == put.name
                 && p.conversation.id == conversation.id
                 && at > sent
                 && at <= shown.seen.exchange.timing.sent_us
