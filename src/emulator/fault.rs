@@ -153,6 +153,7 @@ pub enum Fault {
     DisconnectKills,
     TotalTokensNull,
     StoppedShownSucceeded,
+    BodyCutOff,
     // other modes: variables and forms
     VariableWithoutType,
     VariablesPerApp,

@@ -58,6 +58,9 @@ fn terminal_order(s: &Seen, n: &mut Notes) {
     let (Some(message), Some(run)) = (position(stream, "message_end"), position(stream, "workflow_finished")) else {
         return;
     };
+    if s.run_status() == Some("failed") {
+        return; // no message_end belongs there at all
+    }
     let documented = message < run;
     n.expect(documented, s, "order", "message_end before workflow_finished", || {
         format!("workflow_finished first (stream: {})", stream.outline())
@@ -146,6 +149,16 @@ fn run_linked(run: &Run, app: &App, n: &mut Notes) {
             if !same {
                 n.at_frame(event.frame);
             }
+        }
+        let named = |e: &&Event| e.name.starts_with("workflow_") || e.name.starts_with("node_");
+        let other = stream.events.iter().filter(named).find(|e| e.text("workflow_run_id") != Some(flow.id));
+        n.expect(other.is_none(), flow.seen, "one-run", format!("workflow_run_id {} all through", flow.id), || {
+            other
+                .map(|e| format!("{} in `{}`", e.text("workflow_run_id").unwrap_or("none"), e.name))
+                .unwrap_or_default()
+        });
+        if let Some(event) = other {
+            n.at_frame(event.frame);
         }
         if flow.stop_tried(run) || flow.seen.cut() {
             continue;

@@ -232,7 +232,10 @@ fn reset_by_turn(run: &Run, app: &App, put: &Put, n: &mut Notes) {
     };
     let later =
         values(run, app, conversation).filter(|v| v.name == put.name && v.seen.exchange.timing.sent_us >= ended);
+    // Whether it was stored at all is for another rule.
+    let mut stored = false;
     for shown in later {
+        stored |= same(put.kind, shown.value, put.value);
         let turned = conversation.turns.iter().filter(|t| t.completed && t.sent_us >= ended);
         let between: Vec<_> = turned.filter(|t| t.ended_us <= shown.seen.exchange.timing.sent_us).collect();
         let set_again = puts(run, app).any(|p| {
@@ -243,7 +246,7 @@ fn reset_by_turn(run: &Run, app: &App, put: &Put, n: &mut Notes) {
                 && at > sent
                 && at <= shown.seen.exchange.timing.sent_us
         });
-        if between.is_empty() || set_again || between.iter().any(|t| t.query == before) {
+        if !stored || between.is_empty() || set_again || between.iter().any(|t| t.query == before) {
             continue;
         }
         let kept = shown.value != before;
@@ -278,7 +281,10 @@ fn update(run: &Run, app: &App, n: &mut Notes) {
                 && p.seen.exchange.timing.sent_us < at
                 && p.seen.exchange.ended_us() > s.exchange.timing.sent_us
         });
-        if turned || again {
+        // A value of another conversation is for another rule.
+        let others = run.conversations_of(app).filter(|c| c.id != put.conversation.id);
+        let strange = others.flat_map(|c| marks(run, app, c)).any(|m| m == read.value && plain(put.value) != m);
+        if turned || again || strange {
             continue;
         }
         if !n.expect(same(put.kind, read.value, put.value), read.seen, "stored", wanted, || clip(read.value)) {

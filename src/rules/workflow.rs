@@ -14,7 +14,7 @@ use serde_json::Value;
 /// Statuses of the documentation; `scheduled` is tolerated.
 const STATUSES: &[&str] = &["running", "succeeded", "failed", "stopped", "partial-succeeded", "paused", "scheduled"];
 /// Those of a run that is over.
-const FINAL: &[&str] = &["succeeded", "failed", "stopped", "partial-succeeded"];
+pub(super) const FINAL: &[&str] = &["succeeded", "failed", "stopped", "partial-succeeded"];
 /// A server closes the connection this soon after the last event.
 const CLOSES_WITHIN_US: u64 = 5_000_000;
 

@@ -8,6 +8,7 @@ use super::runs::{Flow, RUNS, WORKFLOW, flows, nothing_found, object};
 use super::seen::Seen;
 use super::sse_framing::asked_pace;
 use super::stream::clip;
+use super::workflow::FINAL;
 use crate::model::{App, AppMode, Endpoint, Level};
 use crate::schema::Document;
 use serde_json::{Map, Value};
@@ -24,7 +25,7 @@ fn run_detail(run: &Run, app: &App, n: &mut Notes) {
         let wanted = [
             ("id", Some(Value::from(flow.id))),
             ("workflow_id", end.get("workflow_id").cloned()),
-            ("status", end.get("status").cloned()),
+            ("status", end.get("status").filter(|s| s.as_str().is_some_and(|s| FINAL.contains(&s))).cloned()),
             ("total_steps", end.get("total_steps").cloned()),
             ("total_tokens", end.get("total_tokens").filter(|v| v.is_u64()).cloned()),
         ];
