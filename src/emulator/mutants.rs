@@ -18,6 +18,8 @@ pub struct Mutant {
     pub tts_autoplay: bool,
     /// The app in which it shows.
     pub app: AppKind,
+    /// It breaks what other rules build on, so that which of them notice too depends on timing; only `victims` are certain.
+    pub cascades: bool,
     pub(super) fault: Fault,
 }
 
@@ -32,7 +34,8 @@ pub(super) const fn mutant(
     victims: &'static [&'static str],
     what: &'static str,
 ) -> Mutant {
-    Mutant { id, victims, what, profile: Profile::Documented, tts_autoplay: false, app: AppKind::Chat, fault }
+    let (profile, app) = (Profile::Documented, AppKind::Chat);
+    Mutant { id, victims, what, profile, tts_autoplay: false, app, cascades: false, fault }
 }
 
 impl Mutant {
@@ -42,6 +45,10 @@ impl Mutant {
 
     pub(super) const fn of(self, app: AppKind) -> Self {
         Self { app, ..self }
+    }
+
+    pub(super) const fn cascading(self) -> Self {
+        Self { cascades: true, ..self }
     }
 
     const fn speaking(self) -> Self {
@@ -147,8 +154,8 @@ static MUTANTS: &[Mutant] = &[
         &["chat.conversation-id.blank-forms"],
         "conversation_id null is refused with 400"),
     mutant(Fault::ConversationIdShared, "chat.conversation-id.distinct/shared",
-        &["chat.conversation-id.distinct", "chat.continuity.context", "chat.continuity.history-grows", "chat.conversation-id.blank-forms", "chat.inputs.ignored-on-continuation", "chat.isolation.user-delete", "chat.isolation.user-read", "concurrency.parallel-new", "conversations.delete", "conversations.list.complete", "conversations.pagination", "messages.has-more"],
-        "a conversation opened while another user is opening one gets the same id"),
+        &["chat.conversation-id.distinct"],
+        "a conversation opened while another user is opening one gets the same id").cascading(),
     mutant(Fault::FreshConversationIdInReply, "chat.conversation-id.stable/fresh-id-in-reply",
         &["chat.conversation-id.stable", "chat.continuity.history-grows", "conversations.delete", "messages.conversation-id.required", "messages.has-more"],
         "blocking later turns answer with a conversation_id nobody knows"),

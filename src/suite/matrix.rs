@@ -216,8 +216,10 @@ async fn kill(mutant: &'static Mutant, suite: Vec<Arc<Scenario>>, stop: Cancella
             let noticed = |id: &str| found.iter().any(|(rule, _)| *rule == id);
             let victims = mutant.victims.iter().map(|v| (*v).to_owned());
             (row.killed_by, row.survived) = victims.partition(|v| noticed(v));
-            row.others =
-                found.into_iter().filter(|(id, _)| !mutant.victims.contains(id)).map(|(_, text)| text).collect();
+            if !mutant.cascades {
+                row.others =
+                    found.into_iter().filter(|(id, _)| !mutant.victims.contains(id)).map(|(_, text)| text).collect();
+            }
         }
     }
     row
