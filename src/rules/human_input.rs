@@ -161,7 +161,8 @@ fn resumed(s: &Seen, submit: &Seen, n: &mut Notes) {
     // A run that was over before gives its last event alone, and who comes late may miss the first ones; one that asks
     // again pauses again.
     let only = stream.events.len() == 1;
-    let at_once = s.exchange.timing.sent_us <= submit.exchange.ended_us() + 500_000;
+    let heard = s.exchange.timing.sent_us + s.exchange.timing.head_us.unwrap_or(u64::MAX / 2);
+    let at_once = heard <= submit.exchange.timing.sent_us + 1_500_000;
     if let Some(filled) = stream.find("human_input_form_filled") {
         let chosen = filled.data("action_id").and_then(Value::as_str).unwrap_or("absent");
         if !n.expect(chosen == action(submit), s, "action", format!("action_id `{}`", clip(action(submit))), || {

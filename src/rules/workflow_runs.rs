@@ -15,6 +15,8 @@ use serde_json::{Map, Value};
 
 /// A run that nobody listens to and whose length is not known may take this long.
 const LONGEST_RUN_US: u64 = 60_000_000;
+/// What a run may take beyond the pace that was asked of an echo model.
+const SLACK_US: u64 = 6_000_000;
 
 /// Source: OpenAPI `WorkflowRunDetailResponse`. Stopped runs have a rule of their own.
 fn run_detail(run: &Run, app: &App, n: &mut Notes) {
@@ -296,7 +298,7 @@ fn left_at(s: &Seen) -> Option<(u64, u64)> {
     }
     let inputs = s.sent.inputs().into_iter().flat_map(Map::values).filter_map(Value::as_str);
     let pace = s.sent.query().into_iter().chain(inputs).find_map(asked_pace);
-    let length = pace.map_or(LONGEST_RUN_US, |(gap, chunks)| (gap * chunks * 1e6) as u64 + 1_500_000);
+    let length = pace.map_or(LONGEST_RUN_US, |(gap, chunks)| (gap * chunks * 1e6) as u64 + SLACK_US);
     Some((s.exchange.ended_us(), s.exchange.timing.sent_us + length))
 }
 
