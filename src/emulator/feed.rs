@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 /// One block of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,95 +25,80 @@ pub struct Progress {
     pub ended: bool,
 }
 
-/// The events of a run; clones share them.
-#[derive(Debug, Clone)]
-pub struct Feed {
-    blocks: Arc<Mutex<Vec<Block>>>,
-    progress: Arc<watch::Sender<Progress>>,
-    arrival: Arc<Notify>,
+#[derive(Debug, Default)]
+struct Inside {
+    blocks: Vec<Block>,
+    pauses: usize,
+    ended: bool,
+    readers: usize,
+    news: CancellationToken,
 }
 
+/// The events of a run; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct Feed(Arc<Mutex<Inside>>);
+
 impl Feed {
-    /// A run without events.
-    pub fn new() -> Self {
-        Self {
-            blocks: Arc::default(),
-            progress: Arc::new(watch::Sender::new(Progress::default())),
-            arrival: Arc::default(),
-        }
+    fn inside(&self) -> MutexGuard<'_, Inside> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn blocks(&self) -> MutexGuard<'_, Vec<Block>> {
-        self.blocks.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Changes something and tells everybody who waits.
+    fn change(&self, change: impl FnOnce(&mut Inside)) {
+        let told = {
+            let mut inside = self.inside();
+            change(&mut inside);
+            std::mem::take(&mut inside.news)
+        };
+        told.cancel();
     }
 
     /// Adds a block.
     pub fn push(&self, block: Block) {
-        let count = {
-            let mut blocks = self.blocks();
-            blocks.push(block);
-            blocks.len()
-        };
-        self.progress.send_modify(|progress| progress.blocks = count);
+        self.change(|inside| inside.blocks.push(block));
     }
 
     /// The run waits for a person.
     pub fn pause(&self) {
-        self.progress.send_modify(|progress| progress.pauses += 1);
+        self.change(|inside| inside.pauses += 1);
     }
 
     /// Nothing more will come.
     pub fn end(&self) {
-        self.progress.send_modify(|progress| progress.ended = true);
+        self.change(|inside| inside.ended = true);
+    }
+
+    /// Fires at the next change. To miss none, take it before looking.
+    pub fn news(&self) -> CancellationToken {
+        self.inside().news.clone()
     }
 
     /// The block at a place.
     pub fn block(&self, at: usize) -> Option<Block> {
-        self.blocks().get(at).cloned()
-    }
-
-    /// Counts as somebody who reads, until it is dropped.
-    fn watch(&self) -> watch::Receiver<Progress> {
-        let watch = self.progress.subscribe();
-        self.arrival.notify_one();
-        watch
+        self.inside().blocks.get(at).cloned()
     }
 
     /// Whether anybody reads.
     pub fn is_watched(&self) -> bool {
-        self.progress.receiver_count() > 0
-    }
-
-    /// Ends when nobody reads any more.
-    pub async fn deserted(&self) {
-        self.progress.closed().await;
+        self.inside().readers > 0
     }
 
     /// How far the run is.
     pub fn progress(&self) -> Progress {
-        *self.progress.borrow()
-    }
-
-    /// Ends when somebody reads.
-    pub async fn watched(&self) {
-        // a stored notice may be of a reader that has left
-        while self.progress.receiver_count() == 0 {
-            self.arrival.notified().await;
-        }
+        let inside = self.inside();
+        Progress { blocks: inside.blocks.len(), pauses: inside.pauses, ended: inside.ended }
     }
 }
 
-/// One reader of a feed.
+/// One reader of a feed; dropping it means nobody reads there any more.
 #[derive(Debug)]
 pub struct Reader {
     feed: Feed,
-    /// The next place to read.
-    pub next: usize,
+    next: usize,
     /// It leaves when the run pauses more often than this.
-    pub leaves_after_pauses: Option<usize>,
+    leaves_after_pauses: Option<usize>,
     /// Blocks given before those of the feed.
     pub preface: VecDeque<Vec<u8>>,
-    watch: watch::Receiver<Progress>,
 }
 
 /// What a reader finds.
@@ -130,8 +115,8 @@ pub enum Found {
 impl Reader {
     /// A reader from a place on.
     pub fn new(feed: Feed, next: usize, leaves_after_pauses: Option<usize>) -> Self {
-        let watch = feed.watch();
-        Self { feed, next, leaves_after_pauses, preface: VecDeque::new(), watch }
+        feed.change(|inside| inside.readers += 1);
+        Self { feed, next, leaves_after_pauses, preface: VecDeque::new() }
     }
 
     /// What comes next, without waiting.
@@ -139,19 +124,24 @@ impl Reader {
         if let Some(bytes) = self.preface.pop_front() {
             return Found::Bytes(bytes);
         }
-        let progress = *self.watch.borrow_and_update();
-        if let Some(block) = self.feed.block(self.next) {
+        let inside = self.feed.inside();
+        if let Some(block) = inside.blocks.get(self.next) {
             self.next += 1;
-            return Found::Bytes(block.bytes);
+            return Found::Bytes(block.bytes.clone());
         }
-        let leaves = self.leaves_after_pauses.is_some_and(|pauses| progress.pauses > pauses);
-        if progress.ended || leaves { Found::End } else { Found::Nothing }
+        let leaves = self.leaves_after_pauses.is_some_and(|pauses| inside.pauses > pauses);
+        if inside.ended || leaves { Found::End } else { Found::Nothing }
     }
 
-    /// Waits until there may be more.
-    pub async fn changed(&mut self) {
-        // the sender lives as long as the feed this reader holds
-        let _ = self.watch.changed().await;
+    /// Fires at the next change. To miss none, take it before reading.
+    pub fn news(&self) -> CancellationToken {
+        self.feed.news()
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.feed.change(|inside| inside.readers -= 1);
     }
 }
 
@@ -169,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_late_reader_starts_where_it_is_told() {
-        let feed = Feed::new();
+        let feed = Feed::default();
         feed.push(block("a"));
         feed.push(block("b"));
         let mut late = Reader::new(feed.clone(), 1, None);
@@ -180,11 +170,25 @@ mod tests {
 
     #[test]
     fn a_pause_ends_a_reader_that_does_not_wait_for_more() {
-        let feed = Feed::new();
+        let feed = Feed::default();
         let (mut leaves, mut stays) = (Reader::new(feed.clone(), 0, Some(0)), Reader::new(feed.clone(), 0, None));
         feed.push(block("a"));
         feed.pause();
         assert_eq!((leaves.read(), leaves.read()), (bytes("a"), Found::End));
         assert_eq!((stays.read(), stays.read()), (bytes("a"), Found::Nothing));
+    }
+
+    #[test]
+    fn every_change_is_told_and_readers_are_counted() {
+        let feed = Feed::default();
+        let news = feed.news();
+        let reader = Reader::new(feed.clone(), 0, None);
+        assert!(news.is_cancelled() && feed.is_watched());
+        let news = feed.news();
+        drop(reader);
+        assert!(news.is_cancelled() && !feed.is_watched());
+        let news = feed.news();
+        feed.push(block("a"));
+        assert!(news.is_cancelled() && !feed.news().is_cancelled());
     }
 }

@@ -12,7 +12,6 @@ mod behaviour;
 mod config;
 mod conversations;
 mod core;
-mod drive;
 mod fault;
 mod feed;
 mod flow_behaviour;

@@ -30,7 +30,7 @@ pub struct Run {
 impl Run {
     /// Makes a new run known.
     pub fn begun(core: Arc<Core>, story: Story, inputs: Map<String, Value>) -> Self {
-        let feed = Feed::new();
+        let feed = Feed::default();
         let cast = &story.cast;
         {
             let mut state = core.state(cast.app);
@@ -65,7 +65,7 @@ impl Run {
                 record.status = Status::Running;
                 record.feed.clone()
             });
-            feed.unwrap_or_else(Feed::new)
+            feed.unwrap_or_default()
         };
         story.go_on(action, given);
         Self::live(core, story, feed, true)

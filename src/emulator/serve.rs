@@ -21,17 +21,19 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::answer::{Answer, Reply};
 use super::config::Config;
 use super::core::Core;
-use super::drive::{Follower, drive};
 use super::fault::Fault;
-use super::feed::Reader;
+use super::feed::{Feed, Found, Reader};
 use super::generation::Generation;
 use super::request::Request;
+use super::runner::Run;
 use super::state::Moment;
 
 /// Largest body read.
 const BODY_LIMIT: usize = 32 * 1024 * 1024;
 /// How long [`Running::stop`] waits for open connections.
 const STOP_PATIENCE: Duration = Duration::from_secs(1);
+/// How long a run that goes on after a pause waits for somebody to listen.
+const AUDIENCE: Duration = Duration::from_secs(2);
 
 /// Why the emulator did not start.
 #[derive(Debug, thiserror::Error)]
@@ -121,24 +123,24 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     Ok(Running { address: reachable, keys, shutdown, server: Some(server) })
 }
 
-pub(super) struct Shared {
-    pub(super) core: Arc<Core>,
-    pub(super) clock: Clock,
-    pub(super) ping_every: Duration,
-    pub(super) shutdown: CancellationToken,
+struct Shared {
+    core: Arc<Core>,
+    clock: Clock,
+    ping_every: Duration,
+    shutdown: CancellationToken,
 }
 
-pub(super) const PING: &[u8] = b"event: ping\n\n";
-pub(super) const PING_WITH_DATA: &[u8] = b"event: ping\ndata: {}\n\n";
+const PING: &[u8] = b"event: ping\n\n";
+const PING_WITH_DATA: &[u8] = b"event: ping\ndata: {}\n\n";
 
 /// Wall time that never goes back.
-pub(super) struct Clock {
+struct Clock {
     origin: SystemTime,
     started: Instant,
 }
 
 impl Clock {
-    pub(super) fn now(&self) -> Moment {
+    fn now(&self) -> Moment {
         let origin = self.origin.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Moment(u64::try_from((origin + self.started.elapsed()).as_micros()).unwrap_or(u64::MAX))
     }
@@ -303,5 +305,92 @@ impl Player {
             return None;
         }
         Some(if self.shared.core.broken(Fault::PingWithData) { PING_WITH_DATA } else { PING })
+    }
+}
+
+/// Drives a run to its end or its next pause on a task of its own; the task returns what a blocking request gets.
+fn drive(shared: Arc<Shared>, run: Box<Run>, listener: Option<Reader>) -> JoinHandle<Answer> {
+    tokio::spawn(async move {
+        // counts as an audience as long as the run lasts
+        let _listener = listener;
+        let mut run = run;
+        if run.is_resumed() {
+            // on real servers the worker takes a while too: a client that submits, then listens, misses nothing
+            let _ = tokio::time::timeout(AUDIENCE, watched(run.feed(), true)).await;
+        }
+        let dies_alone = run.dies_alone();
+        let mut due = Instant::now();
+        while let Some(delay) = run.next_delay() {
+            due = due.max(Instant::now() - Duration::from_millis(5)) + delay;
+            let stop = run.stop_signal().clone();
+            let (feed, stoppable) = (run.feed().clone(), !run.stopped());
+            tokio::select! {
+                biased;
+                () = shared.shutdown.cancelled() => return Answer { status: 503, ..Answer::default() },
+                () = stop.cancelled(), if stoppable => {
+                    run.obey_stop();
+                    due = Instant::now();
+                    continue;
+                }
+                () = watched(&feed, false), if dies_alone => {
+                    run.abandon();
+                    return Answer { status: 503, ..Answer::default() };
+                }
+                () = tokio::time::sleep_until(due) => run.advance(shared.clock.now()),
+            }
+        }
+        tokio::time::sleep(run.lingers()).await;
+        run.close(shared.clock.now())
+    })
+}
+
+/// Ends when somebody reads, or when nobody does.
+async fn watched(feed: &Feed, wanted: bool) {
+    loop {
+        let news = feed.news();
+        if feed.is_watched() == wanted {
+            return;
+        }
+        news.cancelled().await;
+    }
+}
+
+/// A stream that follows a run, with pings.
+struct Follower {
+    shared: Arc<Shared>,
+    reader: Box<Reader>,
+    ping_at: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Follower {
+    fn new(shared: Arc<Shared>, reader: Box<Reader>) -> Self {
+        let ping_at = Instant::now() + shared.ping_every;
+        Self { shared, reader, ping_at, timer: Box::pin(tokio::time::sleep_until(ping_at)) }
+    }
+
+    /// The next block; `None` at the end, or when the emulator stops.
+    async fn next(&mut self) -> Option<Bytes> {
+        loop {
+            if self.ping_at <= Instant::now() {
+                self.ping_at += self.shared.ping_every;
+                self.timer.as_mut().reset(self.ping_at);
+                if !self.shared.core.broken(Fault::NoPing) {
+                    let with_data = self.shared.core.broken(Fault::PingWithData);
+                    return Some(Bytes::from_static(if with_data { PING_WITH_DATA } else { PING }));
+                }
+            }
+            let news = self.reader.news();
+            match self.reader.read() {
+                Found::Bytes(bytes) => return Some(Bytes::from(bytes)),
+                Found::End => return None,
+                Found::Nothing => {}
+            }
+            tokio::select! {
+                () = self.shared.shutdown.cancelled() => return None,
+                () = news.cancelled() => {}
+                () = &mut self.timer => {}
+            }
+        }
     }
 }

@@ -53,19 +53,19 @@ impl Stream {
 async fn read(answer: reqwest::Response, until: &mut dyn FnMut(&str) -> bool) -> Stream {
     let mut bytes = answer.bytes_stream();
     let mut text = String::new();
-    let mut closed = false;
-    loop {
+    let closed = loop {
+        // a workflow stream has to close soon after its last event
         let over = text.contains("\"event\":\"workflow_finished\",\"workflow_run_id\"");
         let patience = Duration::from_millis(if over { 700 } else { 20_000 });
         match tokio::time::timeout(patience, bytes.next()).await {
             Ok(Some(chunk)) => text.push_str(std::str::from_utf8(&chunk.unwrap()).unwrap()),
-            Ok(None) => closed = true,
-            Err(_) => {}
+            Ok(None) => break true,
+            Err(_) => break false,
         }
-        if closed || until(&text) || (over && !closed && text.ends_with("\n\n") && patience.as_millis() == 700) {
-            break;
+        if until(&text) {
+            break false;
         }
-    }
+    };
     let events = text.lines().filter_map(|line| line.strip_prefix("data: "));
     Stream { events: events.map(|data| serde_json::from_str(data).unwrap()).collect(), closed }
 }
