@@ -175,6 +175,7 @@ pub enum Fault {
     DisconnectKills,
     TotalTokensNull,
     StoppedShownSucceeded,
+    BodyCutOff,
     // other modes: variables and forms
     VariableWithoutType,
     VariablesPerApp,

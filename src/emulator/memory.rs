@@ -26,6 +26,8 @@ pub struct Memory {
     pub forms: HashMap<String, Form>,
     /// The run before, for faults that mix runs up.
     pub latest: Option<Latest>,
+    /// What each user's run before put out, for the same.
+    pub latest_outputs: HashMap<String, Value>,
 }
 
 /// What faults take from the run before.
@@ -35,8 +37,6 @@ pub struct Latest {
     pub id: String,
     /// Its inputs, `sys.*` included.
     pub inputs: Map<String, Value>,
-    /// What it put out.
-    pub outputs: Value,
 }
 
 /// Where a run stands.

@@ -34,16 +34,8 @@ pub(super) const fn mutant(
     victims: &'static [&'static str],
     what: &'static str,
 ) -> Mutant {
-    Mutant {
-        id,
-        victims,
-        what,
-        profile: Profile::Documented,
-        tts_autoplay: false,
-        app: AppKind::Chat,
-        cascades: false,
-        fault,
-    }
+    let (profile, app) = (Profile::Documented, AppKind::Chat);
+    Mutant { id, victims, what, profile, tts_autoplay: false, app, cascades: false, fault }
 }
 
 impl Mutant {

@@ -46,15 +46,14 @@ impl Story {
             Err(error) => (Status::Failed, nothing, Some(error)),
         };
         let app = self.cast.app;
-        let latest = core.state(app).memory.latest.clone();
-        let outputs = match &latest {
-            Some(latest) if core.broken(Fault::PreviousOutputs) && status == Status::Succeeded => {
-                latest.outputs.clone()
-            }
-            _ => outputs,
+        let own = Latest { id: self.cast.frame.run.clone(), inputs: self.cast.shown.clone() };
+        let (latest, before) = {
+            let memory = &mut core.state(app).memory;
+            let before = memory.latest_outputs.insert(self.cast.user.clone(), outputs.clone());
+            (memory.latest.replace(own), before)
         };
-        let own = Latest { id: self.cast.frame.run.clone(), inputs: self.cast.shown.clone(), outputs: outputs.clone() };
-        core.state(app).memory.latest = Some(own);
+        let mixed_up = core.broken(Fault::PreviousOutputs) && status == Status::Succeeded;
+        let outputs = before.filter(|_| mixed_up).unwrap_or(outputs);
         let ended = Ended { status, outputs, error, at: now };
         let mut event = flow_events::finished(&self.cast.frame, &core.behaviour.flow, &self.totals(app, &ended));
         self.spoil_finish(core, latest, &mut event);

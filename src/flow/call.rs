@@ -15,6 +15,8 @@ pub struct Caller<'a> {
     pub base_url: &'a str,
     /// The app that is asked.
     pub app: &'a AppTarget,
+    /// Key of another app of the target, if there is one.
+    pub other_key: Option<&'a str>,
     /// Response mode of the scenario.
     pub mode: ResponseMode,
     /// Values for the required inputs, or why there are none.
@@ -213,7 +215,7 @@ fn spelled_out(raw: &Raw, caller: &Caller<'_>) -> Result<Line, BuildError> {
 }
 
 fn headers(step: &Step, caller: &Caller<'_>, content_type: Option<&str>) -> Result<Vec<(String, String)>, BuildError> {
-    let mut headers = standard_headers(&rendered(&step.auth, caller.names)?, caller.app, caller.seed, content_type);
+    let mut headers = standard_headers(&rendered(&step.auth, caller)?, caller.app, caller.seed, content_type);
     for (name, value) in &step.headers {
         let value = value.as_ref().map(|text| caller.names.text(text)).transpose()?;
         let value = value.map(|text| text.replace("{key}", &caller.app.key));
@@ -229,9 +231,13 @@ fn headers(step: &Step, caller: &Caller<'_>, content_type: Option<&str>) -> Resu
 }
 
 /// Credentials with their templates rendered; `{key}` is put in later, as templates never see a key.
-fn rendered(auth: &Auth, names: Names<'_>) -> Result<Auth, BuildError> {
+fn rendered(auth: &Auth, caller: &Caller<'_>) -> Result<Auth, BuildError> {
     Ok(match auth {
-        Auth::Header(text) => Auth::Header(names.text(text)?),
+        Auth::Header(text) => Auth::Header(caller.names.text(text)?),
+        Auth::OtherApp => {
+            let key = caller.other_key.ok_or_else(|| BuildError::Fill("there is no other app".to_owned()))?;
+            Auth::Header(format!("Bearer {key}"))
+        }
         other => other.clone(),
     })
 }
@@ -240,7 +246,7 @@ fn standard_headers(auth: &Auth, app: &AppTarget, seed: u64, content_type: Optio
     let mut headers = Vec::new();
     let authorization = match auth {
         Auth::Key => Some(format!("Bearer {}", app.key)),
-        Auth::None => None,
+        Auth::None | Auth::OtherApp => None, // the other key was put in before
         Auth::Unknown => {
             let mut rng = seed::generator(seed, &["unknown-key"]);
             let token: String = (0..24).map(|_| rng.alphanumeric()).collect();

@@ -34,6 +34,7 @@ fn built(step: &Step, mode: AppMode) -> Built {
     let caller = Caller {
         base_url: "http://h/v1",
         app: &app,
+        other_key: Some("app-other"),
         mode: ResponseMode::Streaming,
         filled: &filled,
         limits: Limits {

@@ -114,7 +114,7 @@ impl From<ScenarioRun> for ScenarioResult {
     }
 }
 
-/// Why a scenario does not apply to an app; `None` when it does.
+/// Why a scenario does not apply to an app; `None` when it does. Whether there is a second app is for the caller.
 pub fn not_applicable(scenario: &Scenario, app: &App) -> Option<String> {
     let Some(mode) = app.mode else {
         return Some("the mode of the app is not known".to_owned());
@@ -130,7 +130,7 @@ pub fn not_applicable(scenario: &Scenario, app: &App) -> Option<String> {
             app.required_input().map(|f| format!("the app declares a required input, `{}`", f.variable))
         }
         Need::Blocking if !mode.can_block() => Some(format!("{mode} apps have no blocking mode")),
-        Need::TextInput | Need::RequiredInput | Need::Blocking => None,
+        Need::TextInput | Need::RequiredInput | Need::Blocking | Need::OtherApp => None,
     })
 }
 

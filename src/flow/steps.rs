@@ -228,6 +228,7 @@ fn built(walk: &Walk<'_>, lane: &Lane, step: &Step) -> Result<Built, Halt> {
     let caller = Caller {
         base_url: &walk.session.target.base_url,
         app: walk.app,
+        other_key: walk.session.target.other_key(walk.app),
         mode: walk.scenario.mode,
         filled: &walk.filled,
         limits: walk.session.limits,

@@ -1,7 +1,7 @@
 //! The server under test and its apps.
 
 use crate::client::Secret;
-use crate::model::App;
+use crate::model::{App, AppMode};
 
 /// A server and the apps that discovery found on it.
 #[derive(Clone)]
@@ -22,6 +22,18 @@ pub struct AppTarget {
 }
 
 impl Target {
+    /// Key of another app: one of the same kind where there is one, so that the operations of an app are there for it too.
+    pub fn other_key(&self, app: &AppTarget) -> Option<&str> {
+        let rank = |other: &&AppTarget| match (app.app.mode, other.app.mode) {
+            (Some(AppMode::Workflow | AppMode::AdvancedChat), Some(AppMode::Workflow)) => 0,
+            (own, mode) if own == mode => 1,
+            (Some(own), Some(mode)) if own.is_chat() && mode.is_chat() => 2,
+            _ => 3,
+        };
+        let others = self.apps.iter().filter(|other| other.app.label != app.app.label);
+        others.min_by_key(rank).map(|other| other.key.as_str())
+    }
+
     /// The keys, for the client to redact.
     pub fn secrets(&self) -> Vec<Secret> {
         self.apps.iter().map(|a| Secret { label: a.app.label.clone(), key: a.key.clone() }).collect()

@@ -115,13 +115,18 @@ fn thoughts_persisted(run: &Run, app: &App, n: &mut Notes) {
             streamed.dedup();
             for (read, item) in run.stored(app, conversation, turn).into_iter().take(1) {
                 let items = item.get("agent_thoughts").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-                let stored: Vec<(i64, &str)> = items
+                let mut stored: Vec<(i64, &str)> = items
                     .iter()
                     .map(|t| {
                         let at = t.get("position").and_then(Value::as_i64).unwrap_or(0);
                         (at, t.get("id").and_then(Value::as_str).unwrap_or(""))
                     })
                     .collect();
+                let ordered = stored.windows(2).all(|w| w[0].0 <= w[1].0);
+                n.expect(ordered, read, "order", "thoughts in the order of their positions", || {
+                    clip(&format!("{stored:?}"))
+                });
+                stored.sort_unstable();
                 let show = |list: &[(i64, &str)]| format!("{} thoughts {list:?}", list.len());
                 if !n.expect(stored == streamed, read, "stored", clip(&show(&streamed)), || clip(&show(&stored))) {
                     n.with(s);

@@ -6,7 +6,7 @@ use super::notes::Notes;
 use super::request::Defect;
 use super::rule::{Judge, Load, Rule, always};
 use super::run::Run;
-use super::runs::{CHATFLOW, RUNS, flows, question};
+use super::runs::{CHATFLOW, RUNS, fails, flows};
 use super::seen::Seen;
 use super::stream::{Event, Stream, clip};
 use crate::model::{App, AppMode, Endpoint, Level};
@@ -58,6 +58,9 @@ fn terminal_order(s: &Seen, n: &mut Notes) {
     let (Some(message), Some(run)) = (position(stream, "message_end"), position(stream, "workflow_finished")) else {
         return;
     };
+    if s.run_status() == Some("failed") {
+        return; // no message_end belongs there at all
+    }
     let documented = message < run;
     n.expect(documented, s, "order", "message_end before workflow_finished", || {
         format!("workflow_finished first (stream: {})", stream.outline())
@@ -104,13 +107,9 @@ fn no_failure(run: &Run, app: &App) -> Option<String> {
 /// Source: Dify source, blocking answers of chatflows raise the error. Which request fails is told by a stream to the same
 /// question.
 fn failure_blocking(run: &Run, app: &App, n: &mut Notes) {
-    let turns = || run.calls(app, Endpoint::ChatMessages).filter(|s| s.sent.starts_conversation());
-    for s in turns().filter(|s| s.stream.is_none() && !s.sent.streaming && s.exchange.reply.is_some()) {
-        let same = turns().filter(|o| o.stream.is_some() && question(o) == question(s));
-        let mut ends = same.filter_map(Seen::run_status).peekable();
-        if ends.peek().is_none() || !ends.all(|status| status == "failed") {
-            continue;
-        }
+    let turns = run.calls(app, Endpoint::ChatMessages).filter(|s| s.sent.starts_conversation());
+    let blocking = turns.filter(|s| s.stream.is_none() && !s.sent.streaming && s.exchange.reply.is_some());
+    for s in blocking.filter(|s| fails(run, s)) {
         let refused = s.exchange.status() >= 400 && s.error_code().is_some();
         n.expect(refused, s, "status", "an error status with an error body for a run that fails", || s.outcome_text());
     }
@@ -150,6 +149,16 @@ fn run_linked(run: &Run, app: &App, n: &mut Notes) {
             if !same {
                 n.at_frame(event.frame);
             }
+        }
+        let named = |e: &&Event| e.name.starts_with("workflow_") || e.name.starts_with("node_");
+        let other = stream.events.iter().filter(named).find(|e| e.text("workflow_run_id") != Some(flow.id));
+        n.expect(other.is_none(), flow.seen, "one-run", format!("workflow_run_id {} all through", flow.id), || {
+            other
+                .map(|e| format!("{} in `{}`", e.text("workflow_run_id").unwrap_or("none"), e.name))
+                .unwrap_or_default()
+        });
+        if let Some(event) = other {
+            n.at_frame(event.frame);
         }
         if flow.stop_tried(run) || flow.seen.cut() {
             continue;

@@ -27,7 +27,8 @@ fn generated(s: &Seen, n: &mut Notes) {
 fn blank_forms(run: &Run, app: &App, n: &mut Notes) {
     let mut ids: HashSet<String> = HashSet::new();
     for s in run.on(app).filter(|s| is_chat(s) && s.sent.valid() && s.sent.starts_conversation()) {
-        let refused = matches!(s.error_code(), Some("not_found" | "invalid_param" | "bad_request"));
+        let code = matches!(s.error_code(), Some("not_found" | "invalid_param" | "bad_request"));
+        let refused = code && !super::runs::fails(run, s); // a chatflow whose run fails says invalid_param, too
         let id = s.text("conversation_id").unwrap_or("");
         let fresh = !refused && (id.is_empty() || ids.insert(id.to_owned()));
         let (check, form) = match s.sent.conversation {

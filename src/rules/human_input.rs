@@ -30,7 +30,7 @@ fn asked<'r, 't>(run: &'r Run<'t>, app: &'r App) -> impl Iterator<Item = Asked<'
 }
 
 fn form_calls<'r, 't>(run: &'r Run<'t>, token: &'r str) -> impl Iterator<Item = &'r Seen<'t>> {
-    let calls = run.seen.iter().filter(|s| s.endpoint() == Endpoint::HumanInputForm && s.has_key());
+    let calls = run.seen.iter().filter(|s| s.endpoint() == Endpoint::HumanInputForm && s.asker().is_some());
     calls.filter(move |s| s.exchange.reply.is_some() && s.route.ids.first().is_some_and(|id| id == token))
 }
 
@@ -70,7 +70,7 @@ fn form(run: &Run, app: &App, n: &mut Notes) {
         let sent = first_submit(run, form.token).map(|s| s.exchange.timing.sent_us);
         let open = |s: &&Seen| !submits(s) && sent.is_none_or(|at| s.exchange.ended_us() <= at);
         for s in form_calls(run, form.token).filter(open) {
-            if s.app.label != app.label {
+            if s.asker().as_ref() != Some(&app.label) {
                 n.expect(s.is(404), s, "other-app", "status 404 with another app's key", || s.outcome_text());
                 continue;
             }
@@ -107,7 +107,7 @@ fn first_submit<'r, 't>(run: &'r Run<'t>, token: &'r str) -> Option<&'r Seen<'t>
 fn submit_once(run: &Run, app: &App, n: &mut Notes) {
     for form in asked(run, app) {
         let legal = action_ids(form.event.data("actions"));
-        let mine = |s: &&Seen| s.app.label == app.label;
+        let mine = |s: &&Seen| s.asker().as_ref() == Some(&app.label);
         let accepted = first_submit(run, form.token).filter(mine);
         let ended = accepted.map(|s| s.exchange.ended_us());
         for s in form_calls(run, form.token).filter(mine) {
@@ -158,8 +158,11 @@ fn resumed(s: &Seen, submit: &Seen, n: &mut Notes) {
         n.expect(false, s, "stream", "the events of the run", || s.outcome_text());
         return;
     };
-    // A run that was over before gives its last event alone; one that asks again pauses again.
+    // A run that was over before gives its last event alone, and who comes late may miss the first ones; one that asks
+    // again pauses again.
     let only = stream.events.len() == 1;
+    let heard = s.exchange.timing.sent_us + s.exchange.timing.head_us.unwrap_or(u64::MAX / 2);
+    let at_once = heard <= submit.exchange.timing.sent_us + 1_500_000;
     if let Some(filled) = stream.find("human_input_form_filled") {
         let chosen = filled.data("action_id").and_then(Value::as_str).unwrap_or("absent");
         if !n.expect(chosen == action(submit), s, "action", format!("action_id `{}`", clip(action(submit))), || {
@@ -168,11 +171,12 @@ fn resumed(s: &Seen, submit: &Seen, n: &mut Notes) {
             n.at_frame(filled.frame);
         }
     } else {
-        n.expect(only, s, "filled", "human_input_form_filled", || stream.outline());
+        n.expect(only || !at_once, s, "filled", "human_input_form_filled", || stream.outline());
     }
     let again = stream.find("workflow_paused").is_some();
     let status = s.run_status().unwrap_or("absent");
-    let end = again || matches!(status, "succeeded" | "partial-succeeded");
+    // Names of statuses are for another rule.
+    let end = again || !matches!(status, "absent" | "stopped" | "failed");
     n.expect(end, s, "end", "workflow_finished(succeeded)", || {
         format!("status {status} (stream: {})", stream.outline())
     });

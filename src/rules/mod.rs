@@ -36,6 +36,7 @@ mod time;
 mod usage;
 mod variables;
 mod workflow;
+mod workflow_nodes;
 mod workflow_runs;
 
 pub mod judge;
@@ -65,6 +66,7 @@ const AREAS: &[&[Rule]] = &[
     chatflow::RULES,
     agent::RULES,
     workflow::RULES,
+    workflow_nodes::RULES,
     workflow_runs::RULES,
     variables::RULES,
     human_input::RULES,

@@ -70,6 +70,14 @@ pub(super) fn question(s: &Seen) -> String {
     format!("{:?} {:?}", s.sent.member("inputs"), s.sent.query())
 }
 
+/// Whether a request asks what made runs fail: streams to the same question on its app ended so, and none otherwise.
+pub(super) fn fails(run: &Run, s: &Seen) -> bool {
+    let same =
+        run.on(s.app).filter(|o| o.stream.is_some() && o.endpoint() == s.endpoint() && question(o) == question(s));
+    let mut ends = same.filter_map(Seen::run_status).peekable();
+    ends.peek().is_some() && ends.all(|status| status == "failed")
+}
+
 /// A member that is an object, or JSON text of one.
 pub(super) fn object(value: Option<&Value>) -> Option<Value> {
     match value? {

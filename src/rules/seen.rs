@@ -130,6 +130,14 @@ impl<'t> Seen<'t> {
         self.exchange.request.credential() == Credential::Key(self.app.label.clone())
     }
 
+    /// Label of the app whose key it was sent with.
+    pub fn asker(&self) -> Option<String> {
+        match self.exchange.request.credential() {
+            Credential::Key(label) => Some(label),
+            _ => None,
+        }
+    }
+
     /// Whether a generation was accepted: status 200 and no error body.
     pub fn generated(&self) -> bool {
         self.is(200) && self.error_code().is_none()

@@ -2,9 +2,10 @@
 
 use super::notes::Notes;
 use super::rule::{Judge, Load, MESSAGES, Rule, always};
+use super::run::Run;
 use super::seen::Seen;
 use super::stream::clip;
-use crate::model::{AppMode, Level};
+use crate::model::{App, AppMode, Level};
 use serde_json::{Map, Value};
 
 /// Members of `usage` with whether they are counts, decimals or numbers. Source: OpenAPI `Usage`.
@@ -127,6 +128,11 @@ fn latency(s: &Seen, n: &mut Notes) {
     }
 }
 
+/// Chatflows report the latency of their model nodes, which may well be 0.
+fn no_latency(_: &Run, app: &App) -> Option<String> {
+    (app.mode == Some(AppMode::AdvancedChat)).then(|| "a chatflow reports the latency of its models only".to_owned())
+}
+
 /// The rows of this area.
 pub(super) const RULES: &[Rule] = &[
     Rule {
@@ -183,6 +189,6 @@ pub(super) const RULES: &[Rule] = &[
         versions: None,
         load: Load::Every,
         judge: Judge::Exchange(latency),
-        absent: always,
+        absent: no_latency,
     },
 ];

@@ -232,17 +232,21 @@ fn reset_by_turn(run: &Run, app: &App, put: &Put, n: &mut Notes) {
     };
     let later =
         values(run, app, conversation).filter(|v| v.name == put.name && v.seen.exchange.timing.sent_us >= ended);
+    // Whether it was stored at all is for another rule.
+    let mut stored = false;
     for shown in later {
+        stored |= same(put.kind, shown.value, put.value);
         let turned = conversation.turns.iter().filter(|t| t.completed && t.sent_us >= ended);
         let between: Vec<_> = turned.filter(|t| t.ended_us <= shown.seen.exchange.timing.sent_us).collect();
         let set_again = puts(run, app).any(|p| {
             let at = p.seen.exchange.timing.sent_us;
-            p.name == put.name
+            p.seen.is(200)
+                && p.name == put.name
                 && p.conversation.id == conversation.id
                 && at > sent
                 && at <= shown.seen.exchange.timing.sent_us
         });
-        if between.is_empty() || set_again || between.iter().any(|t| t.query == before) {
+        if !stored || between.is_empty() || set_again || between.iter().any(|t| t.query == before) {
             continue;
         }
         let kept = shown.value != before;
@@ -277,7 +281,10 @@ fn update(run: &Run, app: &App, n: &mut Notes) {
                 && p.seen.exchange.timing.sent_us < at
                 && p.seen.exchange.ended_us() > s.exchange.timing.sent_us
         });
-        if turned || again {
+        // A value of another conversation is for another rule.
+        let others = run.conversations_of(app).filter(|c| c.id != put.conversation.id);
+        let strange = others.flat_map(|c| marks(run, app, c)).any(|m| m == read.value && plain(put.value) != m);
+        if turned || again || strange {
             continue;
         }
         if !n.expect(same(put.kind, read.value, put.value), read.seen, "stored", wanted, || clip(read.value)) {

@@ -8,12 +8,15 @@ use super::runs::{Flow, RUNS, WORKFLOW, flows, nothing_found, object};
 use super::seen::Seen;
 use super::sse_framing::asked_pace;
 use super::stream::clip;
+use super::workflow::FINAL;
 use crate::model::{App, AppMode, Endpoint, Level};
 use crate::schema::Document;
 use serde_json::{Map, Value};
 
 /// A run that nobody listens to and whose length is not known may take this long.
 const LONGEST_RUN_US: u64 = 60_000_000;
+/// What a run may take beyond the pace that was asked of an echo model.
+const SLACK_US: u64 = 6_000_000;
 
 /// Source: OpenAPI `WorkflowRunDetailResponse`. Stopped runs have a rule of their own.
 fn run_detail(run: &Run, app: &App, n: &mut Notes) {
@@ -24,7 +27,7 @@ fn run_detail(run: &Run, app: &App, n: &mut Notes) {
         let wanted = [
             ("id", Some(Value::from(flow.id))),
             ("workflow_id", end.get("workflow_id").cloned()),
-            ("status", end.get("status").cloned()),
+            ("status", end.get("status").filter(|s| s.as_str().is_some_and(|s| FINAL.contains(&s))).cloned()),
             ("total_steps", end.get("total_steps").cloned()),
             ("total_tokens", end.get("total_tokens").filter(|v| v.is_u64()).cloned()),
         ];
@@ -61,7 +64,10 @@ fn inputs_kept(flow: &Flow, read: &Seen, detail: &Value, n: &mut Notes) {
 }
 
 fn no_detail(run: &Run, app: &App) -> Option<String> {
-    let offered = run.calls(app, Endpoint::WorkflowRunDetail).any(|s| s.error_code() != Some("not_workflow_app"));
+    let offered = run
+        .calls(app, Endpoint::WorkflowRunDetail)
+        .filter(|s| s.has_key())
+        .any(|s| s.error_code() != Some("not_workflow_app"));
     (!offered).then(|| "the server shows run details to workflow apps only".to_owned())
 }
 
@@ -83,15 +89,13 @@ fn unknown_404(run: &Run, app: &App, n: &mut Notes) {
 
 /// Source: Dify source, runs are looked up by tenant and app.
 fn isolation(run: &Run, app: &App, n: &mut Notes) {
-    for s in run.calls(app, Endpoint::WorkflowRunDetail).filter(|s| s.has_key() && s.exchange.reply.is_some()) {
-        let id = s.route.ids.first().map(String::as_str);
-        let of = |a: &App| {
-            flows(run, a).any(|f| Some(f.id) == id && f.seen.exchange.timing.sent_us < s.exchange.timing.sent_us)
-        };
-        let foreign = run.transcript.apps.iter().find(|a| a.label != app.label && of(a));
-        if let Some(owner) = foreign.filter(|_| !of(app)) {
+    for s in run.calls(app, Endpoint::WorkflowRunDetail).filter(|s| s.exchange.reply.is_some()) {
+        let (Some(id), Some(asker)) = (s.route.ids.first(), s.asker()) else { continue };
+        let began = |f: &Flow| f.id == id && f.seen.exchange.timing.sent_us < s.exchange.timing.sent_us;
+        let owner = run.transcript.apps.iter().find(|a| flows(run, a).any(|f| began(&f)));
+        if let Some(owner) = owner.filter(|o| o.label != asker) {
             let closed = nothing_found(s) || s.error_code().is_some();
-            n.expect(closed, s, "read", format!("nothing of a run of {}", owner.label), || {
+            n.expect(closed, s, "read", format!("nothing of a run of {} for the key of {asker}", owner.label), || {
                 format!("{} with its record", s.outcome_text())
             });
         }
@@ -294,7 +298,7 @@ fn left_at(s: &Seen) -> Option<(u64, u64)> {
     }
     let inputs = s.sent.inputs().into_iter().flat_map(Map::values).filter_map(Value::as_str);
     let pace = s.sent.query().into_iter().chain(inputs).find_map(asked_pace);
-    let length = pace.map_or(LONGEST_RUN_US, |(gap, chunks)| (gap * chunks * 1e6) as u64 + 1_500_000);
+    let length = pace.map_or(LONGEST_RUN_US, |(gap, chunks)| (gap * chunks * 1e6) as u64 + SLACK_US);
     Some((s.exchange.ended_us(), s.exchange.timing.sent_us + length))
 }
 

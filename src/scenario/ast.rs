@@ -66,6 +66,8 @@ pub enum Need {
     TextInput,
     /// The form declares a required variable (`required-input`).
     RequiredInput,
+    /// The target has a second app (`other-app`).
+    OtherApp,
     /// The form declares no required variable (`no-required-input`).
     NoRequiredInput,
     /// Blocking responses exist in this mode (`blocking`).
@@ -302,6 +304,8 @@ pub enum Auth {
     None,
     /// `Bearer app-` and 24 random characters.
     Unknown,
+    /// `Bearer` and the key of another app of the target, if there is one.
+    OtherApp,
     /// Header text; `{key}` stands for the app's key.
     Header(String),
 }

@@ -100,6 +100,7 @@ fn need(node: &Node) -> Option<Need> {
         "required-input" => Some(Need::RequiredInput),
         "no-required-input" => Some(Need::NoRequiredInput),
         "blocking" => Some(Need::Blocking),
+        "other-app" => Some(Need::OtherApp),
         _ => None,
     }
 }
@@ -155,6 +156,7 @@ fn auth(node: &Node) -> Option<Auth> {
         "key" => Some(Auth::Key),
         "none" => Some(Auth::None),
         "unknown" => Some(Auth::Unknown),
+        "other-app" => Some(Auth::OtherApp),
         _ => None,
     }
 }

@@ -33,7 +33,10 @@ pub(crate) static SCENARIO: Table = Table {
         must("target", &Shape::Map(&TARGET), "The apps that the scenario runs on."),
         may(
             "needs",
-            &Shape::List(&Shape::Choice(&["text-input", "required-input", "no-required-input", "blocking"]), 0),
+            &Shape::List(
+                &Shape::Choice(&["text-input", "required-input", "no-required-input", "blocking", "other-app"]),
+                0,
+            ),
             "What the app must offer; where it does not, the rules of this scenario are not applicable.",
         ),
         may("slow", &Shape::Flag, "Takes longer than a few seconds by design; runs on demand."),
@@ -138,8 +141,8 @@ pub(crate) static STEP: Table = Table {
         may("user", &Shape::Template, "End user; default `${{ user }}`."),
         may(
             "auth",
-            &Shape::ScalarOrMap(&Shape::Choice(&["key", "none", "unknown"]), &Shape::Map(&AUTH)),
-            "Credentials: `key` (the default), `none`, `unknown`, or a header text.",
+            &Shape::ScalarOrMap(&Shape::Choice(&["key", "none", "unknown", "other-app"]), &Shape::Map(&AUTH)),
+            "Credentials: `key` (the default), `none`, `unknown`, `other-app`, or a header text.",
         ),
         may(
             "headers",

@@ -148,7 +148,7 @@ pub fn keys_of(server: &emulator::Running) -> Vec<Given> {
     let given = |(label, key): &(String, String)| Given {
         label: Some(label.clone()),
         key: key.clone(),
-        mode: AppMode::parse(label),
+        mode: label.parse::<AppKind>().ok().and_then(|kind| AppMode::parse(kind.mode().wire())),
     };
     server.keys().iter().map(given).collect()
 }

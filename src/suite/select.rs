@@ -5,7 +5,7 @@ use crate::flow::{ScenarioRun, Target, not_applicable};
 use crate::model::{App, Outcome};
 use crate::rules::Rule;
 use crate::rules::judge::Planned;
-use crate::scenario::ast::Scenario;
+use crate::scenario::ast::{Need, Scenario};
 use std::sync::Arc;
 
 /// What the user chose to run.
@@ -35,8 +35,11 @@ pub struct Selection {
     apps: Vec<App>,
 }
 
-fn fate(scenario: &Scenario, app: &App, slow: bool) -> Fate {
+fn fate(scenario: &Scenario, app: &App, apps: usize, slow: bool) -> Fate {
     match not_applicable(scenario, app) {
+        None if apps < 2 && scenario.needs.contains(&Need::OtherApp) => {
+            Fate::NotApplicable("it needs the keys of two apps".to_owned())
+        }
         Some(reason) => Fate::NotApplicable(reason),
         None if scenario.slow && !slow => Fate::Slow,
         None => Fate::Runs,
@@ -50,7 +53,7 @@ impl Selection {
         let pairs =
             choice.scenarios.iter().flat_map(|s| apps.iter().enumerate().map(move |(index, app)| (s, index, app)));
         let jobs = pairs
-            .filter(|(scenario, _, app)| matches!(fate(scenario, app, choice.slow), Fate::Runs))
+            .filter(|(scenario, _, app)| matches!(fate(scenario, app, apps.len(), choice.slow), Fate::Runs))
             .map(|(scenario, app, _)| Job { scenario: Arc::clone(scenario), app, weight: 1 })
             .collect();
         Selection { jobs, choice, apps }
@@ -61,11 +64,12 @@ impl Selection {
         let runs = |s: &Arc<Scenario>| self.jobs.iter().any(|j| Arc::ptr_eq(&j.scenario, s));
         let idle = self.choice.scenarios.iter().filter(|s| !runs(s));
         idle.map(|s| {
-            let mut reasons = self.apps.iter().filter_map(|app| match fate(s, app, self.choice.slow) {
-                Fate::NotApplicable(reason) => Some(reason),
-                Fate::Slow => Some("it is slow by design; `--slow` runs it".to_owned()),
-                Fate::Runs => None,
-            });
+            let mut reasons =
+                self.apps.iter().filter_map(|app| match fate(s, app, self.apps.len(), self.choice.slow) {
+                    Fate::NotApplicable(reason) => Some(reason),
+                    Fate::Slow => Some("it is slow by design; `--slow` runs it".to_owned()),
+                    Fate::Runs => None,
+                });
             (Arc::clone(s), reasons.next().unwrap_or_else(|| "there is no app".to_owned()))
         })
         .collect()
@@ -101,7 +105,8 @@ impl Selection {
                 app.mode.map_or("such", |m| m.as_str())
             ));
         }
-        let fates: Vec<Fate> = scenarios.iter().filter(on_app).map(|s| fate(s, app, self.choice.slow)).collect();
+        let fates: Vec<Fate> =
+            scenarios.iter().filter(on_app).map(|s| fate(s, app, self.apps.len(), self.choice.slow)).collect();
         let running =
             scenarios.iter().filter(on_app).zip(&fates).filter(|(_, f)| matches!(f, Fate::Runs)).map(|(s, _)| s);
         let broken: Vec<&ScenarioRun> = running

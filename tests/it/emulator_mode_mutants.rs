@@ -189,6 +189,8 @@ async fn chatflow_failures(api: &Api<'_>) {
     v.note("chatflow.failure.sequence", failed && told.names().last() == Some(&"error"));
     let refused = api.post("/chat-messages", &turn("u", "", "fail", "blocking")).await;
     v.note("chatflow.failure.blocking", refused.is(400, "invalid_param"));
+    let large = api.post("/chat-messages", &turn("u", "", &"ab ".repeat(40_000), "blocking")).await;
+    v.note("req.large-body", large.status == 200);
 }
 
 async fn variables(api: &Api<'_>) {
