@@ -225,7 +225,7 @@ pub struct SelftestArgs {
     #[arg(long)]
     pub list: bool,
     /// Servers examined at the same time
-    #[arg(long, value_name = "N", default_value_t = 24)]
+    #[arg(long, value_name = "N", default_value_t = 12)]
     pub at_once: usize,
     /// Write the matrix as JSON
     #[arg(long, value_name = "PATH")]

@@ -59,6 +59,12 @@ pub struct Behaviour {
     pub priced: bool,
     /// `text_to_speech` of `/parameters` says whether playback is automatic.
     pub announces_autoplay: bool,
+    /// Forms have defaults, which stand for optional variables that are left out.
+    pub form_defaults: bool,
+    /// `GET /v1/` tells the version.
+    pub index: bool,
+    /// Parallel first requests of a new user make several end users of it.
+    pub end_users_race: bool,
 }
 
 /// What happens to the inputs of later turns.
@@ -151,6 +157,9 @@ fn documented() -> Behaviour {
         retriever_resources: true,
         priced: true,
         announces_autoplay: true,
+        form_defaults: true,
+        index: false,
+        end_users_race: false,
     }
 }
 
@@ -182,6 +191,9 @@ fn dify_0_15() -> Behaviour {
         retriever_resources: false,
         priced: false,
         announces_autoplay: false,
+        form_defaults: false,
+        index: true,
+        end_users_race: true,
     }
 }
 
@@ -213,5 +225,8 @@ fn dify_1_12() -> Behaviour {
         retriever_resources: true,
         priced: true,
         announces_autoplay: false,
+        form_defaults: false,
+        index: false,
+        end_users_race: true,
     }
 }

@@ -45,13 +45,18 @@ impl Core {
         }
         let mutant = config.mutant;
         let autoplay = config.tts_autoplay || mutant.is_some_and(|m| m.tts_autoplay);
+        let behaviour = Behaviour::of(mutant.map_or(config.profile, |m| m.profile));
+        let served = |kind, key| {
+            let app = App::new(kind, key, autoplay);
+            if behaviour.form_defaults { app.with_defaults() } else { app }
+        };
         Self {
-            behaviour: Behaviour::of(mutant.map_or(config.profile, |m| m.profile)),
             pace: config.pace,
             last_info: Mutex::new(None),
             fault: mutant.map(|m| m.fault),
             states: kinds.iter().map(|_| Mutex::new(State::new(rng.u64(..)))).collect(),
-            apps: kinds.into_iter().map(|kind| App::new(kind, random_key(&mut rng), autoplay)).collect(),
+            apps: kinds.into_iter().map(|kind| served(kind, random_key(&mut rng))).collect(),
+            behaviour,
         }
     }
 
@@ -124,7 +129,8 @@ impl Core {
                     headers.push(("access-control-expose-headers", exposed.to_owned()));
                 }
             }
-            headers.push(("x-version", version.to_owned()));
+            let told = if self.broken(Fault::OtherVersionInHeader) { "0.15.2" } else { version };
+            headers.push(("x-version", told.to_owned()));
             headers.push(("x-env", "PRODUCTION".to_owned()));
         }
         headers

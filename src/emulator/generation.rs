@@ -348,8 +348,19 @@ impl Generation {
             return;
         };
         let truncated = self.core.broken(Fault::LaterAnswerTruncated) && !self.opening.first;
-        let answer = if truncated { self.last_chunk.trim() } else { self.answer.trim() };
+        let lost = self.stopped && self.core.broken(Fault::StoppedAnswerLost);
+        let answer = match (lost, truncated) {
+            (true, _) => "",
+            (false, true) => self.last_chunk.trim(),
+            (false, false) => self.answer.trim(),
+        };
         let mut state = self.core.state(self.opening.app);
+        if self.core.broken(Fault::AnswerReadLate) && !self.opening.first && !self.stopped {
+            state.slips.unread.insert(self.opening.ids.message.clone());
+        }
+        if self.stopped && self.core.broken(Fault::StoppedConversationLocked) {
+            state.slips.locked.insert(id.clone());
+        }
         if let Some(message) = state.message_mut(&self.opening.user, id, &self.opening.ids.message) {
             message.answer = answer.to_owned();
         }
@@ -372,6 +383,9 @@ impl Generation {
             message.error = Some(text.to_owned());
         }
         if let Some(conversation) = state.conversation_mut(&self.opening.user, id) {
+            if self.core.broken(Fault::FailedTurnForgotten) {
+                conversation.messages.retain(|message| message.id != self.opening.ids.message);
+            }
             conversation.committed |= self.core.broken(Fault::CommittedAtEnd);
         }
     }
@@ -379,7 +393,11 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
-        self.core.state(self.opening.app).running.remove(&self.opening.ids.task);
+        let mut state = self.core.state(self.opening.app);
+        state.running.remove(&self.opening.ids.task);
+        if let Some(newcomer) = state.newcomers.get_mut(&self.opening.user) {
+            newcomer.answered = true;
+        }
     }
 }
 

@@ -17,17 +17,40 @@ impl Core {
     pub(super) fn stop(&self, app: usize, mode: AppMode, task: &str, request: &Request) -> Result<Answer, Refusal> {
         let body = request.json(&self.behaviour)?;
         let user = user_in_body(&body).ok_or_else(Refusal::user_missing)?;
-        self.demand_mode(app, mode)?;
-        if let Some(running) = self.state(app).running.get(task)
-            && running.user == user
-        {
-            running.stop.cancel();
+        let any_app = mode == AppMode::Completion && self.broken(Fault::CompletionStopOfAnyApp);
+        if !any_app {
+            self.demand_mode(app, mode)?;
+        }
+        let known = self.state(app).running.contains_key(task);
+        let ended = self.stop_task(app, task, &user);
+        if ended && self.broken(Fault::StopNotFound) {
+            return Err(Refusal::not_found("Task not found."));
+        }
+        if !known && self.broken(Fault::UnknownTaskSlips) {
+            return Err(Refusal::internal());
         }
         let mut answer = self.json(200, &json!({"result": "success"}));
         if self.broken(Fault::StopAnswersHtml) {
             answer.headers = self.headers("text/html; charset=utf-8", true);
         }
         Ok(answer)
+    }
+
+    /// Ends a turn of this user, and says whether it is of this user.
+    fn stop_task(&self, app: usize, task: &str, user: &str) -> bool {
+        let state = self.state(app);
+        let Some(running) = state.running.get(task) else { return false };
+        let own = running.user == user;
+        if self.broken(Fault::StopOnlySaid) {
+            return own;
+        }
+        if own || self.broken(Fault::StrangerStops) {
+            running.stop.cancel();
+            if self.broken(Fault::StopStopsUser) {
+                state.running.values().filter(|other| other.user == user).for_each(|other| other.stop.cancel());
+            }
+        }
+        own
     }
 
     /// `POST /messages/{id}/feedbacks`.

@@ -11,6 +11,7 @@ mod config;
 mod conversations;
 mod core;
 mod fault;
+mod first_contact;
 mod form;
 mod generation;
 mod history;
@@ -24,6 +25,7 @@ mod replies;
 mod request;
 mod routes;
 mod serve;
+mod slips;
 mod state;
 mod turns;
 

@@ -88,6 +88,11 @@ impl Refusal {
         Self::new(415, "unsupported_media_type", text)
     }
 
+    /// 400 for a workflow operation with another app's key.
+    pub fn not_workflow_app() -> Self {
+        Self::new(400, "not_workflow_app", "Please check if your app mode matches the right API route.")
+    }
+
     /// 400 for a request without its user.
     pub fn user_missing() -> Self {
         Self::invalid("Arg user must be provided.")

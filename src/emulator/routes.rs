@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, Reply};
 use super::config::AppMode;
 use super::core::Core;
 use super::fault::Fault;
 use super::refusal::Refusal;
-use super::request::{Request, uuid_text};
+use super::request::{Request, user_in_body, uuid_text};
 use super::state::Moment;
 
 /// What is served, with the ids the address holds.
@@ -31,6 +31,10 @@ enum Endpoint {
     Delete(String),
     Rename(String),
     Variables(String),
+    Index,
+    WorkflowRun,
+    WorkflowStop,
+    WorkflowDetail,
 }
 
 impl Endpoint {
@@ -42,6 +46,8 @@ impl Endpoint {
             Endpoint::Chat | Endpoint::ChatStop(_) | Endpoint::Completion | Endpoint::CompletionStop(_) => "POST",
             Endpoint::Feedback(_) | Endpoint::Rename(_) => "POST",
             Endpoint::Delete(_) => "DELETE",
+            Endpoint::Index | Endpoint::WorkflowDetail => "GET",
+            Endpoint::WorkflowRun | Endpoint::WorkflowStop => "POST",
         }
     }
 
@@ -57,7 +63,10 @@ impl Core {
             return Reply::Whole(self.unknown_route());
         };
         if request.method == "OPTIONS" {
-            return Reply::Whole(self.options(&endpoint));
+            return Reply::Whole(self.options(&endpoint, request));
+        }
+        if endpoint == Endpoint::Index {
+            return Reply::Whole(self.index());
         }
         if !endpoint.allows(&request.method) {
             let refusal = Refusal::new(405, "method_not_allowed", "The method is not allowed for the requested URL.");
@@ -100,6 +109,12 @@ impl Core {
             Endpoint::Delete(id) => self.delete_conversation(app, &id, request),
             Endpoint::Rename(id) => self.rename_conversation(app, &id, request, now),
             Endpoint::Variables(id) => self.list_variables(app, &id, request),
+            Endpoint::WorkflowStop if self.broken(Fault::WorkflowStopOfAnyApp) => {
+                Ok(self.json(200, &json!({"result": "success"})))
+            }
+            Endpoint::WorkflowRun | Endpoint::WorkflowStop => self.refuse_workflow(request),
+            Endpoint::WorkflowDetail => Err(Refusal::not_workflow_app()),
+            Endpoint::Index => Ok(self.index()),
         };
         Reply::Whole(whole.unwrap_or_else(|refusal| self.refuse(&refusal)))
     }
@@ -127,6 +142,10 @@ impl Core {
             ["conversations", id, "variables"] => {
                 self.conversation_id(id).and_then(|id| recent(Endpoint::Variables(id)))
             }
+            [""] => self.behaviour.index.then_some(Endpoint::Index),
+            ["workflows", "run"] => Some(Endpoint::WorkflowRun),
+            ["workflows", "run", _] => Some(Endpoint::WorkflowDetail),
+            ["workflows", "tasks", _, "stop"] => Some(Endpoint::WorkflowStop),
             _ => None,
         }
     }
@@ -139,10 +158,33 @@ impl Core {
         uuid_text(text)
     }
 
-    fn options(&self, endpoint: &Endpoint) -> Answer {
+    fn options(&self, endpoint: &Endpoint, request: &Request) -> Answer {
         let mut headers = self.headers("text/html; charset=utf-8", true);
         headers.push(("allow", format!("{}, OPTIONS", endpoint.method())));
+        if request.header("origin").is_some() && request.header("access-control-request-method").is_some() {
+            if self.broken(Fault::PreflightNeedsKey) && request.header("authorization").is_none() {
+                return self.refuse(&Refusal::unauthorized("Access token is invalid"));
+            }
+            if self.behaviour.version.is_none() {
+                headers.push(("access-control-allow-origin", "*".to_owned()));
+            }
+            let wanted = request.header("access-control-request-headers").unwrap_or_default();
+            headers.push(("access-control-allow-methods", "DELETE, GET, OPTIONS, PATCH, POST, PUT".to_owned()));
+            headers.push(("access-control-allow-headers", wanted.to_owned()));
+        }
         Answer { status: 200, headers, body: Vec::new() }
+    }
+
+    fn index(&self) -> Answer {
+        let version = self.behaviour.version.unwrap_or_default();
+        self.json(200, &json!({"welcome": "Dify OpenAPI", "api_version": "v1", "server_version": version}))
+    }
+
+    /// No app here is a workflow; a missing user is told first.
+    fn refuse_workflow(&self, request: &Request) -> Result<Answer, Refusal> {
+        let body = request.json(&self.behaviour)?;
+        user_in_body(&body).ok_or_else(Refusal::user_missing)?;
+        Err(Refusal::not_workflow_app())
     }
 
     fn authenticate(&self, request: &Request, endpoint: &Endpoint) -> Result<usize, Refusal> {

@@ -2,7 +2,7 @@
 //!
 //! Nothing is shared between apps; a user name means another person under another key.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -40,13 +40,37 @@ pub struct State {
     pub deleted: HashMap<String, String>,
     /// Deleted conversations themselves, kept only where a fault needs them.
     pub graveyard: HashMap<String, (String, Conversation)>,
-    /// The query of the latest turn of the app.
-    pub latest_query: Option<String>,
-    /// What each end user's latest completion said, for the fault that remembers it.
+    /// What each end user said last, for the faults that remember it.
     pub latest_queries: HashMap<String, String>,
     /// How many `/info` were answered.
     pub infos: u64,
+    /// Users since their first turn, kept only where they can have twins.
+    pub newcomers: HashMap<String, Newcomer>,
+    /// What only faults remember.
+    pub slips: Slips,
     next_sequence: u64,
+}
+
+/// A user whose first turn was seen.
+#[derive(Debug, Clone)]
+pub struct Newcomer {
+    /// When that was.
+    pub came: Moment,
+    /// It was answered.
+    pub answered: bool,
+    /// Further end users under the same name.
+    pub twins: u64,
+}
+
+/// What faults remember between requests.
+#[derive(Debug, Default)]
+pub struct Slips {
+    /// Conversations that cannot be continued.
+    pub locked: HashSet<String>,
+    /// Messages whose answer nobody has asked for yet.
+    pub unread: HashSet<String>,
+    /// Message ids by what was asked.
+    pub replies: HashMap<String, String>,
 }
 
 /// One conversation.
@@ -148,9 +172,10 @@ impl State {
             feedbacks: Vec::new(),
             deleted: HashMap::new(),
             graveyard: HashMap::new(),
-            latest_query: None,
             latest_queries: HashMap::new(),
             infos: 0,
+            newcomers: HashMap::new(),
+            slips: Slips::default(),
             next_sequence: 0,
         }
     }
@@ -203,6 +228,11 @@ impl State {
         self.users.get(user).into_iter().flat_map(HashMap::values)
     }
 
+    /// All conversations of all users, in no order.
+    pub fn all_conversations(&self) -> impl Iterator<Item = &Conversation> {
+        self.users.values().flat_map(HashMap::values)
+    }
+
     /// Who owns a conversation.
     pub fn owner(&self, id: &str) -> Option<&str> {
         self.owners.get(id).map(String::as_str)
@@ -251,16 +281,16 @@ impl State {
         self.conversation_mut(user, conversation)?.messages.iter_mut().rev().find(|m| m.id == id)
     }
 
-    /// Some turn under way of another user.
-    pub fn running_of_another(&self, user: &str) -> Option<&Running> {
-        self.running.values().find(|running| running.user != user)
+    /// Some turn under way of another user whose name differs in its last character only.
+    pub fn running_of_namesake(&self, user: &str) -> Option<&Running> {
+        let stem = |name: &str| name.char_indices().next_back().map(|(at, _)| name[..at].to_owned());
+        let own = stem(user);
+        self.running.values().find(|running| running.user != user && stem(&running.user) == own)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     fn moment(seconds: u64) -> Moment {

@@ -46,6 +46,30 @@ pub const DIFY_1_12: &[Known] = &[
                  malformed run ids, filtered variables",
         source: "measured on 1.12.1",
     },
+    Known {
+        rule: "req.json.non-object",
+        checks: &["status"],
+        reason: "500 `unknown` for any JSON body that is no object",
+        source: "measured on 1.12.1",
+    },
+    Known {
+        rule: "stop.wrong-user-noop",
+        checks: &["chatflow"],
+        reason: "a chatflow is stopped by anybody: its text runs on, then the run fails and the stored answer is empty",
+        source: "measured on 1.12.1",
+    },
+    Known {
+        rule: "concurrency.end-user-race",
+        checks: &["listed", "continued"],
+        reason: "parallel first requests of a new user make several end users, of which one is found later",
+        source: "langgenius/dify issue 28675; measured on 1.12.1",
+    },
+    Known {
+        rule: "http.version-header",
+        checks: &["index"],
+        reason: "GET /v1/ does not exist; X-Version is the only place",
+        source: "measured on 1.12.1",
+    },
 ];
 
 /// Dify before 1.0.
@@ -103,5 +127,23 @@ pub const DIFY_0_15: &[Known] = &[
         checks: &["mode", "author-name"],
         reason: "GET /info has no mode and no author_name",
         source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "req.json.non-object",
+        checks: &["status"],
+        reason: "500 `unknown` for any JSON body that is no object",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "chat.name.generated",
+        checks: &["prefix"],
+        reason: "a new conversation is called \"New conversation\"",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "concurrency.end-user-race",
+        checks: &["listed", "continued"],
+        reason: "parallel first requests of a new user make several end users, of which one is found later",
+        source: "langgenius/dify issue 28675; measured on 0.15.3",
     },
 ];

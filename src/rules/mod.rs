@@ -2,6 +2,7 @@
 
 mod grammar;
 mod notes;
+mod pace;
 mod parity;
 mod request;
 mod rule;
@@ -24,6 +25,18 @@ mod sse_framing;
 mod time;
 mod usage;
 
+mod bodies;
+mod failed_turns;
+mod http;
+mod input_form;
+mod limits;
+mod naming;
+mod overload;
+mod side_by_side;
+mod stops;
+mod users;
+mod wrong_mode;
+
 pub mod judge;
 pub mod tally;
 
@@ -44,6 +57,17 @@ const AREAS: &[&[Rule]] = &[
     concurrency::RULES,
     usage::RULES,
     time::RULES,
+    users::RULES,
+    bodies::RULES,
+    input_form::RULES,
+    limits::RULES,
+    wrong_mode::RULES,
+    stops::RULES,
+    naming::RULES,
+    failed_turns::RULES,
+    side_by_side::RULES,
+    overload::RULES,
+    http::RULES,
 ];
 
 /// Every rule, in the order of reports.

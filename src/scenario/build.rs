@@ -99,6 +99,10 @@ fn need(node: &Node) -> Option<Need> {
         "text-input" => Some(Need::TextInput),
         "required-input" => Some(Need::RequiredInput),
         "no-required-input" => Some(Need::NoRequiredInput),
+        "limited-input" => Some(Need::LimitedInput),
+        "select-input" => Some(Need::SelectInput),
+        "number-input" => Some(Need::NumberInput),
+        "default-input" => Some(Need::DefaultInput),
         "blocking" => Some(Need::Blocking),
         _ => None,
     }

@@ -133,7 +133,7 @@ async fn examine(
         choice: Choice { scenarios: suite, slow, whole_suite: true },
         seed: 1,
         keep: false,
-        client: Options { epoch: Instant::now(), max_in_flight: 16, ..Options::default() },
+        client: Options { epoch: Instant::now(), max_in_flight: 48, ..Options::default() },
         at_once: 0,
         stop,
     };
