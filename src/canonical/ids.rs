@@ -1,5 +1,6 @@
 //! Names for what is different on every run: ids and end users, numbered by first appearance.
 
+use super::shortened;
 use regex::{Captures, Regex};
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -32,6 +33,10 @@ pub(super) struct Ids {
     users: Vec<String>,
     /// `host:port` of the target, where a request told it.
     host: Option<String>,
+    /// What is named now comes from requests that run side by side.
+    side_by_side: bool,
+    /// Ids that came so, with their number in the order of naming.
+    unordered: HashMap<String, usize>,
 }
 
 impl Ids {
@@ -77,7 +82,21 @@ impl Ids {
         }
         let count = self.counts.entry(kind).or_insert(0);
         *count += 1;
+        if self.side_by_side {
+            self.unordered.insert(key.clone(), self.unordered.len());
+        }
         self.names.insert(key, format!("{kind}-{count}"));
+    }
+
+    /// Whether what is named from here on comes from requests that run side by side.
+    pub(super) fn set_side_by_side(&mut self, side_by_side: bool) {
+        self.side_by_side = side_by_side;
+    }
+
+    /// The number of an id that came from one of several requests side by side; `None` for all others, whose place
+    /// in a list means something.
+    pub(super) fn unordered(&self, id: &str) -> Option<usize> {
+        self.unordered.get(&key_of(id).unwrap_or_else(|| id.to_owned())).copied()
     }
 
     /// The name of an end user.
@@ -88,6 +107,7 @@ impl Ids {
     /// The text with everything known replaced by its name.
     pub(super) fn replace(&self, text: &str) -> String {
         let text = self.replace_users(text);
+        let text = if text.contains("...") { shortened::replace(&text, &self.whole()) } else { text };
         let text = SIGNATURE.replace_all(&text, "$1$2=[..]");
         let text = UUID.replace_all(&text, |found: &Captures<'_>| self.shown(&found[0]));
         let text = LOOPBACK.replace_all(&text, "[server]");
@@ -98,6 +118,15 @@ impl Ids {
             }
             None => text.into_owned(),
         }
+    }
+
+    /// Every user and id as servers write them, with their names: users first, then ids in the order of their names, so
+    /// that a piece that fits several is always taken for the same one.
+    fn whole(&self) -> Vec<(String, String)> {
+        let users = self.users.iter().enumerate().map(|(at, user)| (user.clone(), format!("user-{}", at + 1)));
+        let mut ids: Vec<(String, String)> = self.names.iter().map(|(key, name)| (dashed(key), name.clone())).collect();
+        ids.sort_by(|a, b| a.1.cmp(&b.1));
+        users.chain(ids).collect()
     }
 
     /// The name of one id as written. Another spelling of the same id keeps the name and says how it was spelt.
@@ -147,6 +176,15 @@ pub(super) fn redact_keys(text: &str) -> String {
 fn key_of(written: &str) -> Option<String> {
     let key = written.replace('-', "").to_ascii_lowercase();
     (key.len() == NIL.len()).then_some(key)
+}
+
+/// An id with dashes, as servers write it; other texts as they are.
+fn dashed(key: &str) -> String {
+    let parts = [(0, 8), (8, 12), (12, 16), (16, 20), (20, 32)].map(|(from, to)| key.get(from..to));
+    match parts {
+        [Some(a), Some(b), Some(c), Some(d), Some(e)] if key.len() == NIL.len() => format!("{a}-{b}-{c}-{d}-{e}"),
+        _ => key.to_owned(),
+    }
 }
 
 fn replace_word(text: &str, word: &str, by: &str) -> String {

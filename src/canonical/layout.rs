@@ -44,6 +44,12 @@ pub(super) fn render(exchange: &Exchange, route: &Route, options: Options, ids: 
     redact_keys(&out)
 }
 
+/// What a request says, as far as its ids and users have names: the order of requests that run side by side.
+pub(super) fn sort_key(exchange: &Exchange, ids: &Ids) -> String {
+    let body = exchange.request.body.as_ref().and_then(Body::text).unwrap_or_default();
+    ids.replace(&format!("{} {}\n{body}", exchange.request.method, exchange.request.target))
+}
+
 /// Users before ids (a user's name may hold an id), the path before the query before the body.
 fn name_request(request: &Request, route: &Route, document: Option<&Value>, scope: Scope<'_>, ids: &mut Ids) {
     if let Some(host) = request.header("host") {
@@ -134,7 +140,8 @@ fn render_reply(out: &mut String, reply: &Reply, scope: Scope<'_>, ids: &mut Ids
                 sse::decode(&reply.body.bytes(), &reply.reads).into_iter().map(|timed| timed.frame).collect();
             stream::render(&frames, scope, ids)
         }
-        Some(document) => {
+        Some(mut document) => {
+            value::settle(&mut document, ids);
             value::name_ids(&document, scope, ids);
             value::write(&document, scope, ids) + "\n"
         }

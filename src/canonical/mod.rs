@@ -7,6 +7,7 @@
 mod ids;
 mod layout;
 mod mask;
+mod shortened;
 mod stream;
 mod value;
 
@@ -53,6 +54,18 @@ impl Canon {
     /// How texts of the exchanges from here on are shown, for steps that differ from the rest of their scenario.
     pub fn set_text(&mut self, text: Text) {
         self.options.text = text;
+    }
+
+    /// Whether the exchanges from here on ran side by side. Lists show what came from them in the order of its names and
+    /// say so: the server's order is a matter of luck.
+    pub fn set_side_by_side(&mut self, side_by_side: bool) {
+        self.ids.set_side_by_side(side_by_side);
+    }
+
+    /// What to sort the exchanges of a step by that ran side by side, before their texts are asked for: what they sent,
+    /// with what is different in every run replaced as far as it has names. Exchanges that sent the same are equal.
+    pub fn sort_key(&self, exchange: &Exchange) -> String {
+        layout::sort_key(exchange, &self.ids)
     }
 
     /// The stable text of the next exchange. Exchanges must come in an order that is the same on every run (the order

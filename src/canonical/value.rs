@@ -20,6 +20,47 @@ pub(super) fn name_ids(document: &Value, scope: Scope<'_>, ids: &mut Ids) {
     });
 }
 
+/// Puts neighbours in a list that came from requests side by side in the order of their names: which of them was first
+/// is a matter of luck.
+pub(super) fn settle(document: &mut Value, ids: &Ids) {
+    match document {
+        Value::Array(items) => {
+            items.iter_mut().for_each(|item| settle(item, ids));
+            let mut rest = items.as_mut_slice();
+            while !rest.is_empty() {
+                let run = unordered_run(rest, ids);
+                let (run, later) = rest.split_at_mut(run.max(1));
+                run.sort_by_key(|item| unordered(item, ids));
+                rest = later;
+            }
+        }
+        Value::Object(members) => members.values_mut().for_each(|member| settle(member, ids)),
+        _ => {}
+    }
+}
+
+/// How many items from the first on came from requests side by side.
+fn unordered_run(items: &[Value], ids: &Ids) -> usize {
+    items.iter().take_while(|item| unordered(item, ids).is_some()).count()
+}
+
+fn unordered(item: &Value, ids: &Ids) -> Option<usize> {
+    ids.unordered(item.get("id")?.as_str()?)
+}
+
+/// A JSON string. What cannot be seen or breaks lines is escaped also where JSON does not ask for it.
+fn quoted(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 2);
+    for c in Value::String(text.to_owned()).to_string().chars() {
+        if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{feff}') {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
 fn name_id(text: &str, stem: &'static str, scope: Scope<'_>, ids: &mut Ids) {
     if is_uuid(text) || !scope.reply {
         ids.note(text, stem);
@@ -79,20 +120,27 @@ impl Writer<'_> {
 
     fn text(&mut self, text: &str, at: At<'_>) {
         if let Some(user) = self.ids.user(text).filter(|_| is_user(at)) {
-            return self.out.push_str(&Value::String(user).to_string());
+            return self.out.push_str(&quoted(&user));
         }
         let opaque = id_stem(at, self.scope).filter(|_| self.scope.reply && !is_uuid(text));
         let shown = match opaque.and_then(|_| self.ids.opaque(text)) {
             Some(name) => format!("{name}[NOT A UUID, {} characters]", text.chars().count()),
-            None => Value::String(self.ids.replace(text)).to_string(),
+            None => quoted(&self.ids.replace(text)),
         };
         self.out.push_str(&shown);
     }
 
     fn array(&mut self, items: &[Value], at: At<'_>, depth: usize) {
+        let mut marked = 0;
         for (n, item) in items.iter().enumerate() {
             self.out.push(if n == 0 { '[' } else { ',' });
             self.line(depth + 1);
+            let run = unordered_run(items.get(n..).unwrap_or_default(), self.ids);
+            if run > 1 && n >= marked {
+                marked = n + run;
+                self.out.push_str(&format!("[these {run} come in any order]"));
+                self.line(depth + 1);
+            }
             self.value(item, at, depth + 1);
         }
         self.line(depth);
@@ -103,7 +151,7 @@ impl Writer<'_> {
         for (n, (name, member)) in sorted(value).into_iter().enumerate() {
             self.out.push(if n == 0 { '{' } else { ',' });
             self.line(depth + 1);
-            self.out.push_str(&Value::String(self.ids.replace(name)).to_string());
+            self.out.push_str(&quoted(&self.ids.replace(name)));
             self.out.push_str(": ");
             self.value(member, at.member(name), depth + 1);
         }
@@ -114,5 +162,40 @@ impl Writer<'_> {
     fn line(&mut self, depth: usize) {
         self.out.push('\n');
         self.out.push_str(&"  ".repeat(depth));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::canonical::Text;
+    use crate::model::Endpoint;
+    use serde_json::json;
+
+    const SCOPE: Scope<'static> =
+        Scope { endpoint: Endpoint::Conversations, event: None, reply: true, text: Text::Exact };
+
+    #[test]
+    fn characters_that_cannot_be_seen_are_escaped() {
+        let text = write(&json!({"a": "x\u{2028}y\u{85}z\u{feff} \u{301}\n"}), SCOPE, &Ids::default());
+        assert_eq!(text, "{\n  \"a\": \"x\\u2028y\\u0085z\\ufeff \u{301}\\n\"\n}");
+    }
+
+    #[test]
+    fn only_neighbours_from_side_by_side_are_put_in_order() {
+        let id = |n: u32| format!("{n:08}-77d2-4eac-8fed-0ebd7c1811f6");
+        let mut ids = Ids::default();
+        ids.note(&id(1), "conv");
+        ids.set_side_by_side(true);
+        (2..=4).for_each(|n| ids.note(&id(n), "conv"));
+        let list = |order: [u32; 4]| {
+            let rows = order.map(|n| json!({ "id": id(n) }));
+            json!({ "data": rows })
+        };
+        let mut document = list([4, 2, 1, 3]);
+        settle(&mut document, &ids);
+        assert_eq!(document, list([2, 4, 1, 3]));
+        let text = write(&document, SCOPE, &ids);
+        assert_eq!(text.matches("come in any order").count(), 1, "{text}");
     }
 }

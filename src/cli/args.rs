@@ -29,6 +29,10 @@ pub enum Command {
     /// Judge saved transcripts again, offline
     Judge(JudgeArgs),
     /// Compare the scenarios' exchanges with reviewed snapshots
+    #[command(after_help = "Without a target the embedded emulator is examined.\n\nExamples:\n  \
+        difyprobe snapshot            (what changed waits for `cargo insta review`)\n  \
+        difyprobe snapshot --check    (in CI)\n  \
+        difyprobe snapshot --base-url http://localhost/v1 --app chat=app-... --snapshots snapshots-of-ours --texts shape")]
     Snapshot(SnapshotArgs),
     /// Serve the emulator, for client authors and for trying things out
     Serve(ServeArgs),
@@ -58,11 +62,11 @@ pub struct TargetArgs {
     /// Seed of everything made up; the same seed sends the same requests
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// Most requests at the same time (default: 8; 64 on the embedded emulator)
-    #[arg(long, value_name = "N")]
-    pub max_in_flight: Option<usize>,
+    /// Most requests at the same time (default: 4, on the embedded emulator 64, under load no limit)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_in_flight: Option<u32>,
     /// Limit of a whole exchange, e.g. 30s; other limits are never longer
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = positive)]
     pub timeout: Option<Duration>,
     /// Leave what was created on the server
     #[arg(long)]
@@ -133,10 +137,10 @@ pub struct LoadArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub users: u32,
     /// No scenario is begun after this, e.g. 30s, 5m
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = positive)]
     pub duration: Option<Duration>,
     /// Scenarios that each user runs
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub iterations: Option<u32>,
     #[command(flatten)]
     pub target: TargetArgs,
@@ -179,6 +183,20 @@ pub struct SnapshotArgs {
     /// Accept everything that is new or changed
     #[arg(long)]
     pub update: bool,
+    /// How texts of a model are compared: word for word, that there is one, or not at all
+    #[arg(long, value_enum, default_value_t = Texts::Exact)]
+    pub texts: Texts,
+}
+
+/// How texts of a model are compared.
+#[derive(Clone, Copy, ValueEnum)]
+pub enum Texts {
+    /// Word for word: for apps that echo.
+    Exact,
+    /// Whether there is a text; the number of its pieces does not count.
+    Shape,
+    /// Not at all.
+    Ignored,
 }
 
 /// `serve`
@@ -190,7 +208,8 @@ pub struct ServeArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// Apps to serve: chat, completion; repeatable (default: all)
+    /// Apps to serve, repeatable: chat, completion, chat-plain, completion-query, completion-noquery (default: chat and
+    /// completion)
     #[arg(long, value_name = "MODE")]
     pub app: Vec<String>,
     /// Server to imitate: documented, dify-0.15, dify-1.12
@@ -206,8 +225,8 @@ pub struct ServeArgs {
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2ms")]
     pub gap: Duration,
     /// Characters per chunk
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    pub chunk_chars: usize,
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..))]
+    pub chunk_chars: u32,
     /// Time between two pings of a stream
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s")]
     pub ping_every: Duration,
@@ -225,8 +244,8 @@ pub struct SelftestArgs {
     #[arg(long)]
     pub list: bool,
     /// Servers examined at the same time
-    #[arg(long, value_name = "N", default_value_t = 12)]
-    pub at_once: usize,
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..))]
+    pub at_once: u16,
     /// Write the matrix as JSON
     #[arg(long, value_name = "PATH")]
     pub json: Option<PathBuf>,
@@ -258,6 +277,10 @@ pub struct LintArgs {
     /// Scenario files or folders
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
+}
+
+fn positive(text: &str) -> Result<Duration, String> {
+    duration(text).and_then(|d| if d.is_zero() { Err("must be longer than 0".to_owned()) } else { Ok(d) })
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

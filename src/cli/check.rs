@@ -3,13 +3,14 @@
 use super::args::CheckArgs;
 use super::exit::{Exit, Failure};
 use super::output::{Outputs, chain};
+use super::unexamined::Unexamined;
 use super::{interrupt, progress, scenarios, target};
 use crate::flow::Sink;
-use crate::model::Transcript;
-use crate::profile::Profile;
-use crate::rules::judge::Planned;
+use crate::model::{App, Transcript};
+use crate::report::run::RunReport;
+use crate::rules::Rule;
 use crate::store;
-use crate::suite::{Examination, ExamineError, Facts, Request, build_report, prepare};
+use crate::suite::{Examination, ExamineError, Facts, build_report, prepare};
 use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
@@ -17,47 +18,49 @@ use tokio_util::sync::CancellationToken;
 pub fn run(args: CheckArgs) -> Result<Exit, Failure> {
     let outputs = Outputs::open(&args.output, "check")?;
     if let Some(dir) = &args.save_transcripts {
-        store::OutputFile::open_early(&dir.join(".difyprobe")).map_err(|e| Failure::usage(chain(&e)))?;
+        let probe = store::OutputFile::open_early(&dir.join("transcript.json"));
+        probe.map_err(|e| Failure::usage(format!("--save-transcripts {}: {}", dir.display(), chain(&e))))?;
     }
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
-    let report = runtime.block_on(examine(&args))?;
+    let (report, unsaved) = runtime.block_on(examine(&args))?;
     outputs.finish(&report)?;
-    Ok(Exit::of(&report))
+    // The report comes first: a full disk must not take the verdict with it.
+    unsaved.map_or(Ok(Exit::of(&report)), Err)
 }
 
-async fn examine(args: &CheckArgs) -> Result<crate::report::run::RunReport, Failure> {
+/// The report, and why the recording could not be saved.
+async fn examine(args: &CheckArgs) -> Result<(RunReport, Option<Failure>), Failure> {
     let stop = CancellationToken::new();
     interrupt::on_signal(&stop);
     let chosen = target::choose(&args.target, fastrand::u64(..)).await?;
     let slow = args.slow || (!args.quick && !chosen.embedded);
-    let request = Request {
-        base_url: chosen.base_url.clone(),
-        keys: chosen.keys.clone(),
-        profile: chosen.profile,
-        choice: scenarios::choose(&args.scenarios, slow)?,
-        seed: chosen.seed,
-        keep: args.target.keep,
-        client: chosen.client.clone(),
-        at_once: chosen.at_once,
-        stop: stop.clone(),
-    };
+    let choice = scenarios::choose(&args.scenarios, slow)?;
+    let request = chosen.request(choice.clone(), args.target.keep, &stop);
     let prepared = match prepare(request, Sink::collect()).await {
         Ok(prepared) => prepared,
         Err(ExamineError::Engine(error)) => return Err(Failure::internal(chain(&error))),
-        Err(error) => return Ok(nothing_ran(&chosen, &error, args.strict, stop.is_cancelled())),
+        Err(ExamineError::Unexamined { reason, transcript }) => {
+            let (reason, transcript, interrupted) = (&reason, &*transcript, stop.is_cancelled());
+            let (chosen, choice, strict) = (&chosen, &choice, args.strict);
+            let nothing = Unexamined { command: "check", chosen, choice, reason, transcript, interrupted, strict };
+            return Ok((nothing.report(), None));
+        }
     };
     let shown = progress::show(prepared.session.clone(), progress::scenarios);
     let mut examination = prepared.run().await.map_err(|e| Failure::internal(chain(&e)))?;
     drop(shown);
     examination.notes.splice(0..0, chosen.notes.clone());
     examination.notes.push(format!("seed {} (--seed {0} sends the same texts again)", chosen.seed));
-    let saved = save(args, &examination.transcript)?;
-    Ok(report(args, examination, saved))
+    let (saved, unsaved) = match save(args, &examination.transcript) {
+        Ok(path) => (Some(path), None),
+        Err(failure) => (None, Some(failure)),
+    };
+    Ok((report(args, examination, saved), unsaved))
 }
 
-fn report(args: &CheckArgs, examination: Examination, saved: Option<String>) -> crate::report::run::RunReport {
+fn report(args: &CheckArgs, examination: Examination, saved: Option<String>) -> RunReport {
     let runs = examination.runs.clone();
-    let planned = |rule: &crate::rules::Rule, app: &crate::model::App| examination.selection.planned(rule, app, &runs);
+    let planned = |rule: &Rule, app: &App| examination.selection.planned(rule, app, &runs);
     let facts = Facts {
         command: "check",
         profile: examination.profile,
@@ -74,41 +77,15 @@ fn report(args: &CheckArgs, examination: Examination, saved: Option<String>) -> 
     build_report(&examination.transcript, facts)
 }
 
-/// The report of a run that could not begin: incomplete, with the reason as its note.
-fn nothing_ran(
-    chosen: &target::Chosen,
-    error: &ExamineError,
-    strict: bool,
-    interrupted: bool,
-) -> crate::report::run::RunReport {
-    let transcript = Transcript::new(chosen.base_url.clone(), 0);
-    let mut notes = chosen.notes.clone();
-    notes.push(format!("nothing could be run: {}", chain(error)));
-    let facts = Facts {
-        command: "check",
-        profile: (chosen.profile.unwrap_or(Profile::documented()), "the server was not examined".to_owned()),
-        planned: &|_, _| Planned::No(crate::suite::select::NOT_ASKED.to_owned()),
-        whole_suite: false,
-        scenarios: Vec::new(),
-        notes,
-        harness_errors: Vec::new(),
-        interrupted,
-        strict,
-        elapsed_ms: 0,
-        saved_as: None,
-    };
-    build_report(&transcript, facts)
-}
-
 /// Saves the recording where asked, and always as `reports/check.transcript.json`, so that every finding can be shown again.
-fn save(args: &CheckArgs, transcript: &Transcript) -> Result<Option<String>, Failure> {
+fn save(args: &CheckArgs, transcript: &Transcript) -> Result<String, Failure> {
     if let Some(dir) = &args.save_transcripts {
         let path = store::save_transcript(dir, transcript).map_err(|e| Failure::usage(chain(&e)))?;
-        return Ok(Some(path.display().to_string()));
+        return Ok(path.display().to_string());
     }
     let path = args.output.reports.join("check.transcript.json");
     write(&path, transcript)?;
-    Ok(Some(path.display().to_string()))
+    Ok(path.display().to_string())
 }
 
 fn write(path: &Path, transcript: &Transcript) -> Result<(), Failure> {

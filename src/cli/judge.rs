@@ -18,7 +18,8 @@ pub fn run(args: JudgeArgs) -> Result<Exit, Failure> {
         eprintln!("skipped {}: {}", skipped.path.display(), skipped.found);
     }
     let mut worst = Exit::Pass;
-    let severity = |e: Exit| [Exit::Pass, Exit::Incomplete, Exit::Failed].iter().position(|x| *x == e);
+    let order = [Exit::Pass, Exit::Incomplete, Exit::Failed, Exit::Interrupted, Exit::Internal];
+    let severity = |e: Exit| order.iter().position(|x| *x == e);
     for (index, transcript) in loaded.transcripts.iter().enumerate() {
         let name = if index == 0 { "judge".to_owned() } else { format!("judge-{}", index + 1) };
         let outputs = Outputs::open(&args.output, &name)?;
@@ -33,7 +34,7 @@ pub fn run(args: JudgeArgs) -> Result<Exit, Failure> {
             harness_errors: Vec::new(),
             interrupted: false,
             strict: args.strict,
-            elapsed_ms: 0,
+            elapsed_ms: recorded_ms(transcript),
             saved_as: args.transcripts.first().map(|p| p.display().to_string()),
         };
         let report = build_report(transcript, facts);
@@ -47,6 +48,11 @@ pub fn run(args: JudgeArgs) -> Result<Exit, Failure> {
         return Err(Failure::incomplete("no transcript to judge"));
     }
     Ok(worst)
+}
+
+/// From the start of the recording to the end of its last exchange.
+fn recorded_ms(transcript: &Transcript) -> u64 {
+    transcript.exchanges.iter().map(|e| e.ended_us()).max().unwrap_or(0) / 1000
 }
 
 fn profile(asked: Option<&'static Profile>, transcript: &Transcript) -> (&'static Profile, String) {

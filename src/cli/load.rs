@@ -3,6 +3,7 @@
 use super::args::LoadArgs;
 use super::exit::{Exit, Failure};
 use super::output::{Outputs, chain};
+use super::unexamined::Unexamined;
 use super::{interrupt, progress, scenarios, target};
 use crate::engine::{self, EngineResult, Plan, Shape};
 use crate::flow::{Session, Sink};
@@ -11,7 +12,7 @@ use crate::rules::judge::{Judgement, Planned};
 use crate::rules::tally::Tally;
 use crate::suite::live::{Gathered, gather};
 use crate::suite::select::NOT_ASKED;
-use crate::suite::{Facts, Request, prepare};
+use crate::suite::{ExamineError, Facts, Request, prepare};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -20,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Finished exchanges that may wait for the judging thread.
 const QUEUE: usize = 8192;
+/// Bytes kept of a response body.
+const KEEP_BODY: usize = 1 << 20;
 /// How long scenarios under way may go on when the duration is over.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -39,20 +42,22 @@ async fn attack(args: &LoadArgs) -> Result<RunReport, Failure> {
     let stop = CancellationToken::new();
     interrupt::on_signal(&stop);
     let mut chosen = target::choose(&args.target, fastrand::u64(..)).await?;
-    chosen.client.max_in_flight = args.target.max_in_flight.unwrap_or(usize::MAX >> 4);
-    let request = Request {
-        base_url: chosen.base_url.clone(),
-        keys: chosen.keys.clone(),
-        profile: chosen.profile,
-        choice: scenarios::choose(&args.scenarios, true)?,
-        seed: chosen.seed,
-        keep: args.target.keep,
-        client: chosen.client.clone(),
-        at_once: 0,
-        stop: stop.clone(),
-    };
+    // Most responses of a load are judged and dropped, but many wait for that at the same time.
+    chosen.client.keep_total = u64::MAX;
+    chosen.client.keep_body = KEEP_BODY;
+    chosen.client.max_in_flight = args.target.max_in_flight.map_or(usize::MAX >> 4, |n| n as usize);
+    let choice = scenarios::choose(&args.scenarios, true)?;
+    let request = Request { think: true, ..chosen.request(choice.clone(), args.target.keep, &stop) };
     let (sender, receiver) = mpsc::channel(QUEUE);
-    let prepared = prepare(request, Sink::Channel(sender)).await.map_err(|e| Failure::incomplete(chain(&e)))?;
+    let prepared = match prepare(request, Sink::Channel(sender)).await {
+        Ok(prepared) => prepared,
+        Err(ExamineError::Engine(error)) => return Err(Failure::internal(chain(&error))),
+        Err(ExamineError::Unexamined { reason, transcript }) => {
+            let (reason, transcript, interrupted) = (&reason, &*transcript, stop.is_cancelled());
+            let (chosen, choice, strict) = (&chosen, &choice, args.strict);
+            return Ok(Unexamined { command: "load", chosen, choice, reason, transcript, interrupted, strict }.report());
+        }
+    };
     let transcript = prepared.transcript();
     let tally = Tally::new(prepared.profile.0, &transcript.base_url, transcript.started_unix_us);
     let judging = std::thread::spawn(move || gather(receiver, transcript, tally));

@@ -1,5 +1,7 @@
 //! What was typed -> what it means -> one function per command; exit codes in one place.
-#![allow(clippy::print_stdout, clippy::print_stderr)] // the one place that talks to the terminal
+
+#[macro_use]
+mod print; // first: the others print with its macros
 
 mod args;
 mod check;
@@ -16,6 +18,7 @@ mod selftest;
 mod serve;
 mod snapshot;
 mod target;
+mod unexamined;
 
 pub use exit::Exit;
 

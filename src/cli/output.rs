@@ -5,7 +5,7 @@ use super::exit::Failure;
 use crate::report::run::RunReport;
 use crate::report::{Format, TerminalStyle, escape, render, terminal};
 use crate::store::OutputFile;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 /// Report files, opened before the run so that a bad path fails in second 0.
@@ -18,17 +18,20 @@ pub struct Outputs {
 impl Outputs {
     /// Opens `reports/NAME.{json,html,xml,md}` and the files asked for.
     pub fn open(args: &OutputArgs, name: &str) -> Result<Outputs, Failure> {
-        let mut files = Vec::new();
+        let mut files: Vec<(Format, PathBuf, String)> = Vec::new();
         let defaults =
             [(Format::Json, "json"), (Format::Html, "html"), (Format::Junit, "xml"), (Format::Markdown, "md")];
         for (format, extension) in defaults {
-            files.push((format, args.reports.join(format!("{name}.{extension}"))));
+            let path = args.reports.join(format!("{name}.{extension}"));
+            files.push((format, path, format!("--reports {}", args.reports.display())));
         }
         for text in &args.report {
-            files.push(parse_report(text)?);
+            let (format, path) = parse_report(text)?;
+            files.push((format, path, format!("--report {text}")));
         }
-        let open = |(format, path): (Format, PathBuf)| {
-            OutputFile::open_early(&path).map(|file| (format, file)).map_err(|e| Failure::usage(chain(&e)))
+        let open = |(format, path, flag): (Format, PathBuf, String)| {
+            let opened = OutputFile::open_early(&path).map(|file| (format, file));
+            opened.map_err(|e| Failure::usage(format!("{flag}: {}", chain(&e))))
         };
         let files = files.into_iter().map(open).collect::<Result<_, _>>()?;
         Ok(Outputs { files, style: style(args), quiet: args.quiet })
@@ -40,8 +43,7 @@ impl Outputs {
             true => escape::terminal(&report.summary.line),
             false => terminal::render(report, &self.style),
         };
-        // A closed pipe (`| head`) is no reason to lose the report files.
-        let _ = writeln!(std::io::stdout().lock(), "{}", text.trim_end());
+        println!("{}", text.trim_end());
         let mut written = Vec::new();
         for (format, file) in self.files {
             let text = render(format, report).map_err(|e| Failure::internal(chain(&e)))?;

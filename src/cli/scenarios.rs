@@ -1,11 +1,14 @@
 //! Scenario files named on the command line.
 
 use super::exit::Failure;
+use super::output::chain;
 use crate::rules;
 use crate::scenario::ast::Scenario;
 use crate::scenario::{Diagnostic, lint_rules, parse_bytes, render_all};
+use crate::store;
 use crate::suite::{Choice, builtin};
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// What reading the files gave.
@@ -24,7 +27,7 @@ pub fn read(paths: &[PathBuf], color: bool) -> Result<Read, Failure> {
     for path in expand(paths)? {
         read.files += 1;
         let name = path.display().to_string();
-        let bytes = std::fs::read(&path).map_err(|e| Failure::usage(format!("failed to read {name}: {e}")))?;
+        let bytes = store::read_bytes(&path).map_err(|e| Failure::usage(chain(&e)))?;
         let diagnostics = match parse_bytes(&name, &bytes) {
             Ok(scenario) => {
                 let problems = lint_rules(&scenario, &|id| rules::find(id).is_some());
@@ -39,12 +42,23 @@ pub fn read(paths: &[PathBuf], color: bool) -> Result<Read, Failure> {
             read.problems.push(show(&diagnostics, &bytes, color));
         }
     }
-    let mut ids: Vec<&str> = read.scenarios.iter().map(|s| s.id.as_str()).collect();
-    ids.sort_unstable();
-    if let Some(pair) = ids.windows(2).find(|w| w[0] == w[1]) {
-        read.problems.push(format!("error: two files have the scenario id `{}`; ids must be unique\n", pair[0]));
-    }
+    let doubled = doubled_ids(&read.scenarios);
+    read.problems.extend(doubled);
     Ok(read)
+}
+
+/// Reports name scenarios by their ids.
+fn doubled_ids(scenarios: &[Arc<Scenario>]) -> Vec<String> {
+    let mut files: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for scenario in scenarios {
+        files.entry(&scenario.id).or_default().push(&scenario.file);
+    }
+    let doubled = files.into_iter().filter(|(_, files)| files.len() > 1);
+    doubled
+        .map(|(id, files)| {
+            format!("error: the scenario id `{id}` is in {}; ids must be unique\n", files.join(" and in "))
+        })
+        .collect()
 }
 
 /// The chosen scenarios: the named files, else the built-in suite.
@@ -70,33 +84,14 @@ fn expand(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            let before = files.len();
-            below(path, &mut files)?;
-            if files.len() == before {
+            let below = store::files_below(path, &["yaml", "yml"]).map_err(|e| Failure::usage(chain(&e)))?;
+            if below.is_empty() {
                 return Err(Failure::usage(format!("{}: no .yaml file in this folder", path.display())));
             }
+            files.extend(below);
         } else {
             files.push(path.clone());
         }
     }
     Ok(files)
-}
-
-fn below(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let failed = |e: std::io::Error| Failure::usage(format!("failed to read {}: {e}", folder.display()));
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
-        .map_err(failed)?
-        .map(|e| e.map(|e| e.path()))
-        .collect::<Result<_, _>>()
-        .map_err(failed)?;
-    entries.sort();
-    for entry in entries {
-        let yaml = entry.extension().is_some_and(|e| e == "yaml" || e == "yml");
-        if entry.is_dir() {
-            below(&entry, files)?;
-        } else if yaml {
-            files.push(entry);
-        }
-    }
-    Ok(())
 }

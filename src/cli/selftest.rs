@@ -3,7 +3,9 @@
 use super::args::SelftestArgs;
 use super::exit::{Exit, Failure};
 use super::interrupt;
+use super::output::chain;
 use crate::emulator::{self, Mutant};
+use crate::store::OutputFile;
 use crate::suite::builtin;
 use crate::suite::matrix::{self, Matrix};
 use std::io::{IsTerminal, Write};
@@ -14,14 +16,22 @@ use tokio_util::sync::CancellationToken;
 /// Runs every mutant and prints the matrix; exit 1 if a rule survives its mutant.
 pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
     let filter = args.filter.clone();
-    let wanted =
-        move |m: &Mutant| filter.as_deref().is_none_or(|f| m.id.contains(f) || m.victims.iter().any(|v| v.contains(f)));
+    let named = |m: &Mutant, text: &str| m.id.contains(text) || m.victims.iter().any(|v| v.contains(text));
+    let wanted = move |m: &Mutant| filter.as_deref().is_none_or(|text| named(m, text));
+    if !emulator::mutants().iter().any(&wanted) {
+        let filter = args.filter.as_deref().unwrap_or_default();
+        return Err(Failure::usage(format!(
+            "no mutant has `{filter}` in its id or victims; `difyprobe selftest --list` names them"
+        )));
+    }
     if args.list {
         for mutant in emulator::mutants().iter().filter(|m| wanted(m)) {
             println!("{}\n    {}\n    noticed by {}", mutant.id, mutant.what, mutant.victims.join(", "));
         }
         return Ok(Exit::Pass);
     }
+    let json = args.json.as_deref().map(OutputFile::open_early).transpose();
+    let json = json.map_err(|e| Failure::usage(format!("--json: {}", chain(&e))))?;
     let suite = builtin::conformance().map_err(|d| Failure::internal(format!("built-in scenario: {d:?}")))?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
     let stop = CancellationToken::new();
@@ -35,7 +45,7 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
             let _ = write!(std::io::stderr(), "\r\x1b[2K{n}/{total} mutants");
         }
     });
-    let mut matrix = runtime.block_on(matrix::run(suite, args.at_once, &stop, &wanted, done));
+    let mut matrix = runtime.block_on(matrix::run(suite, usize::from(args.at_once), &stop, &wanted, done));
     if terminal {
         eprint!("\r\x1b[2K");
     }
@@ -43,9 +53,9 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
         matrix.unproven.clear();
     }
     print!("{}", text(&matrix));
-    if let Some(path) = &args.json {
-        let json = serde_json::to_vec_pretty(&matrix).map_err(Failure::internal)?;
-        crate::store::write_atomic(path, &json).map_err(|e| Failure::usage(super::output::chain(&e)))?;
+    if let Some(file) = json {
+        let text = serde_json::to_vec_pretty(&matrix).map_err(Failure::internal)?;
+        file.write(&text).map_err(|e| Failure::usage(format!("--json: {}", chain(&e))))?;
     }
     match (stop.is_cancelled(), matrix.passes()) {
         (true, _) => Ok(Exit::Interrupted),

@@ -11,12 +11,16 @@ pub fn run(args: ServeArgs) -> Result<Exit, Failure> {
     let config = config(&args)?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
     runtime.block_on(async {
-        let server = emulator::start(config).await.map_err(|e| Failure::usage(chain(&e)))?;
+        let server = emulator::start(config).await.map_err(|e| cannot_listen(&e))?;
         announce(&args, &server);
         wait_for_signal().await;
         server.stop().await;
         Ok(Exit::Pass)
     })
+}
+
+fn cannot_listen(error: &emulator::ServeError) -> Failure {
+    Failure::usage(format!("cannot {}; choose another --host or --port (--port 0 takes a free one)", chain(error)))
 }
 
 fn config(args: &ServeArgs) -> Result<Config, Failure> {
@@ -30,7 +34,7 @@ fn config(args: &ServeArgs) -> Result<Config, Failure> {
         apps: if apps.is_empty() { defaults.apps } else { apps },
         host: args.host,
         port: args.port,
-        pace: Pace { first_chunk: args.first_chunk, gap: args.gap, chunk_chars: args.chunk_chars.max(1) },
+        pace: Pace { first_chunk: args.first_chunk, gap: args.gap, chunk_chars: args.chunk_chars as usize },
         ping_every: args.ping_every,
         mutant,
         ..Config::default()

@@ -8,7 +8,14 @@ use crate::flow::Given;
 use crate::model::AppMode;
 use crate::profile::{PROFILES, Profile};
 use crate::suite::matrix::keys_of;
+use crate::suite::{Choice, Request};
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+
+/// Bytes of a body after which it is cut; the longest answers of real apps are far below.
+const MAX_BODY: u64 = 16 << 20;
+/// Bytes of all recorded bodies together, so that a server that floods fills neither memory nor disk.
+const KEEP_TOTAL: u64 = 128 << 20;
 
 /// A target, resolved. Holds the embedded emulator, where that is the target.
 pub struct Chosen {
@@ -20,8 +27,6 @@ pub struct Chosen {
     pub profile: Option<&'static Profile>,
     /// Settings of the client.
     pub client: Options,
-    /// Scenarios under way at the same time; 0 for all.
-    pub at_once: usize,
     /// Seed.
     pub seed: u64,
     /// It is the embedded emulator.
@@ -29,6 +34,24 @@ pub struct Chosen {
     /// What the reader should know.
     pub notes: Vec<String>,
     _server: Option<emulator::Running>,
+}
+
+impl Chosen {
+    /// The examination of this target by some scenarios.
+    pub fn request(&self, choice: Choice, keep: bool, stop: &CancellationToken) -> Request {
+        Request {
+            base_url: self.base_url.clone(),
+            keys: self.keys.clone(),
+            profile: self.profile,
+            choice,
+            seed: self.seed,
+            keep,
+            think: false,
+            client: self.client.clone(),
+            at_once: 0,
+            stop: stop.clone(),
+        }
+    }
 }
 
 /// Resolves the target of a command; starts the embedded emulator where none was named.
@@ -43,26 +66,39 @@ pub async fn choose(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Fail
             notes.extend(url.warning());
             (url.as_str().to_owned(), keys(args)?, None)
         }
+        None if typed_key(args) => {
+            return Err(Failure::usage(
+                "--api-key needs --base-url (or DIFY_BASE_URL); without both the embedded emulator is used",
+            ));
+        }
         None if !args.app.is_empty() => return Err(Failure::usage("--app needs --base-url (or DIFY_BASE_URL)")),
         None => {
             let config = Config { profile: imitated(profile), ..Config::default() };
             let server = emulator::start(config).await.map_err(|e| Failure::internal(super::output::chain(&e)))?;
-            notes.push("no --base-url: this is the embedded emulator".to_owned());
+            let unused = if args.api_key.is_some() { ", and DIFY_API_KEY was not used" } else { "" };
+            notes.push(format!("no --base-url: this is the embedded emulator{unused}"));
             (server.base_url(), keys_of(&server), Some(server))
         }
     };
     let embedded = server.is_some();
-    let max_in_flight = args.max_in_flight.unwrap_or(if embedded { 64 } else { 8 }).max(1);
-    // An open stream holds its place while steps beside it need one more, so scenarios are limited, not only requests.
-    let at_once = if embedded && args.max_in_flight.is_none() { 0 } else { (max_in_flight / 2).clamp(1, 4) };
+    let max_in_flight = args.max_in_flight.map_or(if embedded { 64 } else { 4 }, |n| n as usize);
+    if max_in_flight == 1 {
+        notes.push("--max-in-flight 1: rules about requests side by side cannot be shown".to_owned());
+    }
     let client = Options {
         epoch: Instant::now(),
         limits: limits(args.timeout),
         max_in_flight,
-        max_body: 64 << 20,
+        keep_total: KEEP_TOTAL,
+        max_body: MAX_BODY,
         ..Options::default()
     };
-    Ok(Chosen { base_url, keys, profile, client, at_once, seed, embedded, notes, _server: server })
+    Ok(Chosen { base_url, keys, profile, client, seed, embedded, notes, _server: server })
+}
+
+/// A key on the command line, rather than one that happens to be in the environment.
+fn typed_key(args: &TargetArgs) -> bool {
+    args.api_key.as_deref().is_some_and(|key| std::env::var("DIFY_API_KEY").as_deref() != Ok(key))
 }
 
 /// The profile that `--profile` names; `None` for auto.

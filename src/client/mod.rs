@@ -12,6 +12,7 @@ mod options;
 mod pool;
 mod proxy;
 mod redact;
+mod slots;
 mod target;
 mod tls;
 mod watchdog;
@@ -19,16 +20,19 @@ mod watchdog;
 pub use base_url::{BaseUrl, BaseUrlError, parse_base_url};
 pub use options::{Call, Limits, Options, Recorded, Secret};
 pub use proxy::ProxySettings;
+pub use slots::{Place, Reserved};
 
-use crate::model::{Body, Fault, FaultClass, Reply, Request};
+use crate::model::{Body, Fault, Reply, Request};
 use crate::sse::TimedFrame;
 use exchange::Flight;
 use redact::Redactor;
+use slots::Slots;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use target::Target;
+use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
-use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 use tokio_rustls::TlsConnector;
 use tokio_util::sync::CancellationToken;
 use watchdog::Progress;
@@ -43,18 +47,20 @@ struct Shared {
     options: Options,
     redactor: Redactor,
     pool: pool::Pool,
-    slots: Semaphore,
+    slots: Slots,
+    /// Bytes of bodies kept so far.
+    kept: AtomicU64,
     tls: OnceCell<TlsConnector>,
 }
 
 impl Client {
     /// Prepares a client; nothing is connected yet.
     pub fn new(options: Options) -> Client {
-        let slots = options.max_in_flight.clamp(1, Semaphore::MAX_PERMITS);
         let shared = Shared {
+            kept: AtomicU64::new(0),
             redactor: Redactor::new(&options.secrets),
             pool: pool::Pool::default(),
-            slots: Semaphore::new(slots),
+            slots: Slots::new(options.max_in_flight),
             tls: OnceCell::new(),
             options,
         };
@@ -76,27 +82,52 @@ impl Client {
         watch: Option<UnboundedSender<TimedFrame>>,
         stop: &CancellationToken,
     ) -> Recorded {
+        self.send_in(Place::Queue, call, watch, stop).await
+    }
+
+    /// As [`Client::send`], in a place of the caller's choice.
+    pub async fn send_in(
+        &self,
+        place: Place,
+        call: Call,
+        watch: Option<UnboundedSender<TimedFrame>>,
+        stop: &CancellationToken,
+    ) -> Recorded {
         let shared = &*self.shared;
-        let mut flight = Flight::new(shared.options.keep_body);
-        let end = shared.fly(&call, &mut flight, watch, stop).await;
+        let mut flight = Flight::new(shared.room());
+        let end = shared.fly(place, &call, &mut flight, watch, stop).await;
         shared.recorded(call, flight, end)
+    }
+
+    /// Places for requests that are to be in flight together: `wanted` of them, or as many as there may be at once.
+    /// Waits until they are free at the same moment; none when `stop` fires first.
+    pub async fn reserve(&self, wanted: usize, stop: &CancellationToken) -> Vec<Reserved> {
+        let places = watchdog::unless(watchdog::stopped(stop), self.shared.slots.many(wanted));
+        places.await.unwrap_or_default()
     }
 }
 
+/// What is kept of a body when [`Options::keep_total`] is used up.
+const KEEP_WHEN_FULL: usize = 64 << 10;
+
 impl Shared {
+    /// Bytes that may be kept of the next body.
+    fn room(&self) -> usize {
+        let full = self.kept.load(Relaxed) >= self.options.keep_total;
+        if full { self.options.keep_body.min(KEEP_WHEN_FULL) } else { self.options.keep_body }
+    }
+
     /// Everything that is not part of the timing, then the exchange within its limits.
     async fn fly(
         &self,
+        place: Place,
         call: &Call,
         flight: &mut Flight,
         watch: Option<UnboundedSender<TimedFrame>>,
         stop: &CancellationToken,
     ) -> Result<(), Fault> {
         let target = Target::of(call, &self.options.proxy)?;
-        let _slot = match self.slots.try_acquire() {
-            Ok(slot) => slot,
-            Err(_) => watchdog::unless(watchdog::stopped(stop), self.slot()).await?,
-        };
+        let _slot = watchdog::unless(watchdog::stopped(stop), self.slots.take(place)).await?;
         let tls = match (target.origin.https, self.tls.get()) {
             (false, _) => None,
             (true, Some(tls)) => Some(tls),
@@ -106,11 +137,6 @@ impl Shared {
         let progress = Progress::new(flight.sent);
         let exchange = exchange::run(self, &target, call, tls, flight, &progress, watch);
         watchdog::unless(progress.overdue_or(stop, &call.limits), exchange).await
-    }
-
-    async fn slot(&self) -> Result<SemaphorePermit<'_>, Fault> {
-        let closed = |_| fault::fault(FaultClass::Cancelled, "the client is closed");
-        self.slots.acquire().await.map_err(closed)
     }
 
     async fn tls(&self) -> Result<&TlsConnector, Fault> {
@@ -144,6 +170,7 @@ impl Shared {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             (name.as_str().to_owned(), self.redactor.text(value))
         };
+        self.kept.fetch_add(body.kept.len() as u64, Relaxed);
         let cut = faulty || body.received > body.kept.len() as u64;
         let (kept, edits) = self.redactor.bytes(body.kept, cut);
         let mut reads = body.reads;

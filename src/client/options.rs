@@ -23,6 +23,8 @@ pub struct Options {
     pub epoch: Instant,
     /// Bytes of a body that are kept; reading goes on (counting) to `max_body`.
     pub keep_body: usize,
+    /// Bytes of all bodies together after which only the first 64 KiB of further ones are kept.
+    pub keep_total: u64,
     /// Bytes after which a body is cut with `TooLarge`.
     pub max_body: u64,
     /// Limits where a call gives none: what callers fill [`Call::limits`] from.
@@ -42,6 +44,7 @@ impl Default for Options {
             secrets: Vec::new(),
             epoch: Instant::now(),
             keep_body: 8 << 20,
+            keep_total: u64::MAX,
             max_body: 256 << 20,
             limits: Limits::default(),
             max_in_flight: 1024,

@@ -78,7 +78,11 @@ impl Progress {
         let total = limits.total.saturating_sub(now);
         let overdue = |class, detail: String| Err(fault(class, detail));
         if total.is_zero() {
-            overdue(FaultClass::TimeoutTotal, format!("the exchange took longer than {}", shown(limits.total)))
+            let what = match handed_over {
+                Some(_) => "the exchange took longer than",
+                None => "the connection was not ready within",
+            };
+            overdue(FaultClass::TimeoutTotal, format!("{what} {}", shown(limits.total)))
         } else if first_byte.is_zero() {
             overdue(FaultClass::TimeoutFirstByte, format!("no response head within {}", shown(limits.first_byte)))
         } else if waits && first_event.is_zero() {

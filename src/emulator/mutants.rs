@@ -136,7 +136,7 @@ static MUTANTS: &[Mutant] = &[
         &["chat.conversation-id.blank-forms"],
         "conversation_id null is refused with 400"),
     mutant(Fault::ConversationIdShared, "chat.conversation-id.distinct/shared",
-        &["chat.conversation-id.distinct", "chat.continuity.context", "chat.continuity.history-grows", "chat.conversation-id.blank-forms", "chat.inputs.ignored-on-continuation", "chat.isolation.user-delete", "chat.isolation.user-read", "concurrency.parallel-new", "conversations.delete", "conversations.list.complete", "conversations.pagination", "messages.has-more"],
+        &["chat.conversation-id.distinct", "chat.conversation-id.blank-forms", "chat.isolation.user-delete", "conversations.delete"],
         "a conversation opened while a user of nearly the same name is opening one gets the same id"),
     mutant(Fault::FreshConversationIdInReply, "chat.conversation-id.stable/fresh-id-in-reply",
         &["chat.conversation-id.stable", "chat.continuity.history-grows", "conversations.delete", "messages.conversation-id.required", "messages.has-more", "stop.then-continue"],

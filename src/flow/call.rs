@@ -4,7 +4,7 @@ use super::body::{BuildError, TurnContext, TurnKind, turn_body};
 use super::scope::Names;
 use super::target::AppTarget;
 use super::{seed, url};
-use crate::client::{Call, Limits};
+use crate::client::{Call, Limits, Place};
 use crate::model::AppMode;
 use crate::scenario::ast::{Action, Auth, Query, Raw, RawBody, ResponseMode, Step, Timeouts, Turn};
 use serde_json::{Map, Value, json};
@@ -35,6 +35,8 @@ pub struct Built {
     pub user: Option<String>,
     /// Whether a stream of events was asked for.
     pub streams: bool,
+    /// How it comes to its place among the requests in flight.
+    pub place: Place,
 }
 
 /// Method, path below the base URL, and body.
@@ -77,7 +79,7 @@ pub fn build(step: &Step, caller: &Caller<'_>) -> Result<Built, BuildError> {
         planned: None,
         hang_up_after,
     };
-    Ok(Built { call, user: named, streams })
+    Ok(Built { call, user: named, streams, place: Place::Queue })
 }
 
 fn user_in(sent: &Sent) -> Option<String> {

@@ -3,6 +3,7 @@
 use super::call::{Built, deletion_call};
 use super::run::Walk;
 use super::steps::{Halt, Lane, origin, run_step};
+use crate::client::Place;
 use crate::model::{Endpoint, Exchange, Route};
 use crate::scenario::ast::At;
 use serde_json::Value;
@@ -84,7 +85,7 @@ async fn delete_rest(walk: &Walk<'_>, stop: &CancellationToken) {
     for (id, user) in rest {
         let session = walk.session;
         let call = deletion_call(&session.target.base_url, walk.app, session.limits, &id, &user);
-        let built = Built { call, user: None, streams: false };
+        let built = Built { call, user: None, streams: false, place: Place::Queue };
         walk.log().requests += 1;
         let origin = origin(walk, STEP, At::default());
         let exchange = session.send(built, &walk.app.app.label, origin, None, stop).await;

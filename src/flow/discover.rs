@@ -5,6 +5,7 @@ use super::probe::{DiscoveryError, body_of, code, told_mode};
 use super::session::{Session, SessionOptions, Sink};
 use super::target::{AppTarget, Target};
 use super::url;
+use crate::client::Place;
 use crate::model::{App, AppMode, Exchange, Origin, parse_form};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -33,14 +34,31 @@ pub struct Discovery {
     pub notes: Vec<String>,
 }
 
+/// Why discovery came to nothing, and what was exchanged until then.
+#[derive(Debug)]
+pub struct Undiscovered {
+    /// What makes the target unusable.
+    pub error: DiscoveryError,
+    /// The requests that were sent, in order.
+    pub exchanges: Vec<Exchange>,
+}
+
+/// As [`explore`], without the recording of a failure.
+///
+/// # Errors
+/// The first thing that makes the target unusable.
+pub async fn discover(base_url: &str, given: &[Given], options: SessionOptions) -> Result<Discovery, DiscoveryError> {
+    explore(base_url, given, options).await.map_err(|found| found.error)
+}
+
 /// Asks every app for `/info` and `/parameters`. `base_url` is taken without a final slash. `options` are those of the
 /// later session; ids of later exchanges should start after the ones used here.
 ///
 /// # Errors
-/// The first thing that makes the target unusable. What was exchanged up to there is lost, but for what the error says.
-pub async fn discover(base_url: &str, given: &[Given], options: SessionOptions) -> Result<Discovery, DiscoveryError> {
+/// The first thing that makes the target unusable, with what was exchanged up to there.
+pub async fn explore(base_url: &str, given: &[Given], options: SessionOptions) -> Result<Discovery, Undiscovered> {
     if given.is_empty() {
-        return Err(DiscoveryError::NoKey);
+        return Err(Undiscovered { error: DiscoveryError::NoKey, exchanges: Vec::new() });
     }
     let apps = given.iter().zip(provisional(given)).map(|(given, label)| AppTarget {
         app: App { label, mode: given.mode, inputs: Vec::new(), form_known: true, server_version: None },
@@ -51,8 +69,10 @@ pub async fn discover(base_url: &str, given: &[Given], options: SessionOptions) 
     let mut apps = Vec::new();
     let mut notes = Vec::new();
     for app in &session.target.apps {
-        let app = ask(&session, app, &mut notes).await?;
-        apps.push(app);
+        match ask(&session, app, &mut notes).await {
+            Ok(app) => apps.push(app),
+            Err(error) => return Err(Undiscovered { error, exchanges: session.take_exchanges() }),
+        }
     }
     let names: Vec<(String, String)> = apps.iter().map(|a| a.app.label.clone()).zip(labels(given, &apps)).collect();
     let mut exchanges = session.take_exchanges();
@@ -175,7 +195,7 @@ async fn send(
 ) -> Arc<Exchange> {
     let call = own_call(&session.target.base_url, app, session.limits, method, path, body.as_ref());
     let origin = Origin { scenario: SCENARIO.to_owned(), step: step.to_owned(), ..Origin::default() };
-    let built = Built { call, user: None, streams: false };
+    let built = Built { call, user: None, streams: false, place: Place::Queue };
     session.send(built, &app.app.label, origin, None, &session.stop).await
 }
 

@@ -24,7 +24,7 @@ mod value;
 
 pub use body::{BuildError, TurnKind, turn_body};
 pub use call::{Built, Caller, build};
-pub use discover::{Discovery, Given, discover};
+pub use discover::{Discovery, Given, SCENARIO as DISCOVERY, Undiscovered, discover, explore};
 pub use document::{document, document_of_frames};
 pub use expect::{Subject, evaluate, timing_of};
 pub use form::fill;

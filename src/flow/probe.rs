@@ -19,13 +19,35 @@ pub enum DiscoveryError {
     },
     /// TLS failed.
     #[error(
-        "{asked}: the TLS handshake failed ({detail}); check the certificate, or whether the URL should start with http://"
+        "{asked}: the TLS handshake failed ({detail}); check the certificate (SSL_CERT_FILE names a PEM file of authorities to trust), or whether the URL should start with http://"
     )]
     Tls {
         /// Request.
         asked: String,
         /// The library's words.
         detail: String,
+    },
+    /// No complete answer in time.
+    #[error(
+        "{asked}: no complete answer in time ({detail}); check the scheme (http or https) and how busy the server is, or allow more with --timeout"
+    )]
+    Slow {
+        /// Request.
+        asked: String,
+        /// Which limit was passed.
+        detail: String,
+    },
+    /// The API is elsewhere.
+    #[error(
+        "{asked}: the server redirects to {location} ({status}); redirects are not followed, so that the key goes nowhere else: give the final address as the base URL"
+    )]
+    Redirected {
+        /// Request.
+        asked: String,
+        /// HTTP status.
+        status: u16,
+        /// Where to.
+        location: String,
     },
     /// A connection, but no complete answer.
     #[error(
@@ -117,6 +139,10 @@ pub(super) fn body_of(exchange: &Exchange, app: &str) -> Result<Value, Discovery
         }
         // A code is what a Dify error has; a gateway's page has none.
         (status, Some(_), Some(code)) => Err(DiscoveryError::Forbidden { asked, app: app.to_owned(), status, code }),
+        (301 | 302 | 303 | 307 | 308, ..) if reply.header("location").is_some() => {
+            let location = reply.header("location").unwrap_or_default().to_owned();
+            Err(DiscoveryError::Redirected { asked, status: reply.status, location })
+        }
         (status, ..) => {
             let media = reply.media_type();
             let media = if media.is_empty() { "no content type".to_owned() } else { media };
@@ -133,7 +159,14 @@ fn fault(exchange: &Exchange, asked: String) -> DiscoveryError {
     match fault.class {
         FaultClass::Connect | FaultClass::TimeoutConnect => DiscoveryError::Unreachable { asked, detail },
         FaultClass::Tls | FaultClass::TimeoutTls => DiscoveryError::Tls { asked, detail },
-        _ => DiscoveryError::NoAnswer { asked, detail },
+        FaultClass::TimeoutFirstByte
+        | FaultClass::TimeoutFirstEvent
+        | FaultClass::TimeoutIdle
+        | FaultClass::TimeoutTotal => DiscoveryError::Slow { asked, detail },
+        FaultClass::TooLarge => DiscoveryError::NotDify { asked, what: detail },
+        FaultClass::Truncated | FaultClass::Protocol | FaultClass::Cancelled => {
+            DiscoveryError::NoAnswer { asked, detail }
+        }
     }
 }
 
@@ -199,6 +232,9 @@ mod tests {
         assert!(error(&disabled).contains("may not be used (403 forbidden)"));
         let page = answer(200, "text/html", "<html>");
         assert!(error(&page).contains("not a Dify API (status 200 with text/html)"));
+        let mut moved = answer(302, "text/html", "");
+        moved.reply.as_mut().unwrap().headers.push(("location".into(), "https://other/".into()));
+        assert!(error(&moved).contains("redirects to https://other/ (302); redirects are not followed"));
         let lost = answer(404, "text/html", "<html>");
         assert!(error(&lost).contains("not a Dify API (status 404 with text/html)"));
     }
@@ -210,6 +246,8 @@ mod tests {
         assert!(error(&with(FaultClass::Connect)).contains("could not reach the server (why)"));
         assert!(error(&with(FaultClass::Tls)).contains("TLS handshake failed (why)"));
         assert!(error(&with(FaultClass::Protocol)).contains("no complete answer (why)"));
+        assert!(error(&with(FaultClass::TimeoutTotal)).contains("no complete answer in time (why)"));
+        assert!(error(&with(FaultClass::TooLarge)).contains("not a Dify API (why)"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::call::Built;
 use super::run::ScenarioRun;
 use super::target::Target;
-use crate::client::{Client, Limits, Options};
+use crate::client::{Client, Limits, Options, Reserved};
 use crate::model::{Exchange, FaultClass, Origin, Outcome};
 use crate::sse::TimedFrame;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -144,7 +144,7 @@ impl Session {
         let id = self.next_id.fetch_add(1, Relaxed);
         let recorded = {
             let _flight = Flight::begin(&self.progress, built.streams);
-            self.client.send(built.call, watch, stop).await
+            self.client.send_in(built.place, built.call, watch, stop).await
         };
         let exchange = Arc::new(Exchange {
             id,
@@ -160,6 +160,11 @@ impl Session {
         }
         self.finish(Finished::Exchange(Arc::clone(&exchange)));
         exchange
+    }
+
+    /// Places for requests that are to be in flight together; see [`Client::reserve`].
+    pub async fn reserve(&self, wanted: usize, stop: &CancellationToken) -> Vec<Reserved> {
+        self.client.reserve(wanted, stop).await
     }
 
     /// Counts a run that ended and tells the sink.

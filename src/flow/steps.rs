@@ -5,6 +5,7 @@ use super::call::{Built, Caller, build};
 use super::run::Walk;
 use super::scope::Names;
 use super::{document, expect, path, scope};
+use crate::client::{Place, Reserved};
 use crate::model::{Exchange, FaultClass, Origin};
 use crate::report::run::ExpectationFailure;
 use crate::scenario::ast::{Action, At, During, Parallel, Step, Think};
@@ -13,7 +14,7 @@ use crate::sse::TimedFrame;
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -40,11 +41,46 @@ pub(super) struct Lane {
     pub captured: Vec<(String, Value)>,
     /// Stops the lane.
     pub stop: CancellationToken,
+    seat: Seat,
+}
+
+/// How the requests of a lane come to their places among those in flight.
+#[derive(Clone, Default)]
+enum Seat {
+    #[default]
+    Queue,
+    /// The first request has this one; the others queue.
+    First(Arc<Mutex<Option<Reserved>>>),
+    /// They belong to a stream that is open, and must not wait for its end.
+    Beside,
+}
+
+impl Seat {
+    fn first(reserved: Reserved) -> Seat {
+        Seat::First(Arc::new(Mutex::new(Some(reserved))))
+    }
+
+    fn place(&self) -> Place {
+        match self {
+            Seat::Queue => Place::Queue,
+            Seat::Beside => Place::Beside,
+            Seat::First(kept) => {
+                let reserved = kept.lock().unwrap_or_else(PoisonError::into_inner).take();
+                reserved.map_or(Place::Queue, Place::Reserved)
+            }
+        }
+    }
 }
 
 impl Lane {
     pub fn new(names: Map<String, Value>, renderer: Renderer, stop: CancellationToken) -> Lane {
-        Lane { scope: Value::Object(names), renderer: Arc::new(renderer), captured: Vec::new(), stop }
+        Lane {
+            scope: Value::Object(names),
+            renderer: Arc::new(renderer),
+            captured: Vec::new(),
+            stop,
+            seat: Seat::Queue,
+        }
     }
 
     /// A lane beside this one; `number` tells it from the other lanes of the step.
@@ -128,9 +164,12 @@ async fn run_once(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str) ->
 }
 
 async fn run_parallel(walk: &Walk<'_>, lane: &mut Lane, step: &Step, parallel: &Parallel) -> Result<(), Halt> {
+    // Lanes that queued one by one might run one after the other, and would show nothing about requests side by side.
+    let wanted = parallel.branches.len().saturating_mul(parallel.times as usize);
+    let mut seats = seats(walk, lane, wanted).await.into_iter();
     let copies = (0..parallel.times).flat_map(|copy| parallel.branches.iter().map(move |steps| (copy, steps)));
     let lanes = copies.zip(0..).map(|((copy, steps), number)| {
-        let mut lane = lane.beside(&step.id, number);
+        let mut lane = Lane { seat: seats.next().unwrap_or_default(), ..lane.beside(&step.id, number) };
         scope::bind(&mut lane.scope, "lane", copy.into());
         async move {
             let ended = run_steps(walk, &mut lane, steps).await;
@@ -148,9 +187,21 @@ async fn run_parallel(walk: &Walk<'_>, lane: &mut Lane, step: &Step, parallel: &
     halt
 }
 
+/// Seats for the lanes of a parallel step.
+async fn seats(walk: &Walk<'_>, lane: &Lane, wanted: usize) -> Vec<Seat> {
+    if matches!(lane.seat, Seat::Beside) {
+        return vec![Seat::Beside; wanted];
+    }
+    // A place that is kept while others are waited for could be the one that is missing.
+    drop(lane.seat.place());
+    let reserved = walk.session.reserve(wanted, &lane.stop).await;
+    reserved.into_iter().map(Seat::first).collect()
+}
+
 async fn run_request(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str) -> Result<(), Halt> {
     let mut built = built(walk, lane, step)?;
     built.call.planned = walk.log().planned.take();
+    built.place = lane.seat.place();
     let user = built.user.clone();
     let during = match &step.action {
         Action::Chat(turn) | Action::Completion(turn) => turn.during.as_ref(),
@@ -220,7 +271,7 @@ async fn send_beside(
     during: &During,
 ) -> (Arc<Exchange>, Result<(), Halt>) {
     let (to, from) = mpsc::unbounded_channel();
-    let mut beside = lane.beside(&step.id, 0);
+    let mut beside = Lane { seat: Seat::Beside, ..lane.beside(&step.id, 0) };
     let steps = async {
         let frames = first_events(from, during.after_events).await.map_err(|seen| {
             let wanted = during.after_events;

@@ -5,10 +5,8 @@ use super::seen::Seen;
 use serde_json::{Map, Value};
 
 /// What was asked for.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
-    /// The text with the words.
-    text: String,
     /// Microseconds between two pieces of text.
     pub gap_us: f64,
     /// Pieces of text.
@@ -25,17 +23,12 @@ impl Pace {
     fn read(text: &str) -> Option<Pace> {
         let number = |prefix: &str| text.split_whitespace().find_map(|w| w.strip_prefix(prefix)?.parse::<f64>().ok());
         let (gap, chunks) = (number("gap:")?, number("chunks:")?);
-        Some(Pace { text: text.to_owned(), gap_us: gap * 1e6, chunks })
+        Some(Pace { gap_us: gap * 1e6, chunks })
     }
 
     /// The time between first and last piece.
     pub fn asked_us(&self) -> f64 {
         self.gap_us * (self.chunks - 1.0)
-    }
-
-    /// Whether the answer repeats the text with the words, as that of an echo model does unless it was stopped.
-    pub fn is_repeated(&self, s: &Seen) -> bool {
-        s.answer().is_some_and(|answer| answer.contains(&self.text))
     }
 
     /// Whether a stream lasted as long as all pieces take.

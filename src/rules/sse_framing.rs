@@ -174,10 +174,14 @@ fn incremental(s: &Seen, n: &mut Notes) {
     let Some(stream) = stream(s).filter(|_| s.sent.valid() && s.exchange.fault.is_none()) else { return };
     let Some(pace) = Pace::of(s) else { return };
     let asked_us = pace.asked_us();
-    if (s.exchange.timing.end_us as f64) < 0.8 * asked_us || !pace.is_repeated(s) {
+    // a shorter one can come in one burst on a busy machine
+    if asked_us < 0.9e6 || (s.exchange.timing.end_us as f64) < 0.8 * asked_us {
         return;
     }
     let times: Vec<u64> = stream.events.iter().filter(|e| e.content().is_some()).map(|e| e.at_us).collect();
+    if (times.len() as f64) < 0.8 * pace.chunks {
+        return; // stopped, or not cut into the pieces that were asked for
+    }
     let spread = times.last().zip(times.first()).map_or(0, |(last, first)| last - first) as f64;
     n.expect(spread >= 0.5 * asked_us, s, "spread", format!("text spread over about {:.1} s", asked_us / 1e6), || {
         format!("{} text events within {:.2} s", times.len(), spread / 1e6)

@@ -4,12 +4,12 @@ use crate::model::Exchange;
 use insta::internals::{Content, TextSnapshotContents};
 use insta::{Comparator, Settings, Snapshot, TextSnapshotKind};
 use similar::TextDiff;
-use std::path::Path;
+use std::path::{Component, Path};
 
 /// Lines shown around a change.
 const CONTEXT: usize = 3;
 
-/// One exchange of a run, ready to be compared.
+/// One step of a run on one app, ready to be compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Scenario id.
@@ -22,21 +22,29 @@ pub struct Entry {
     pub canonical: String,
     /// Path of the scenario file; kept in the snapshot for reviewers where the file exists.
     pub scenario_file: String,
-    /// Request line in canonical form; for reviewers, not compared.
+    /// First request line in canonical form; for reviewers, not compared.
     pub request: String,
-    /// `file:line:column` of the step; for reviewers, not compared.
+    /// `file:line:column` of the step; said beside a difference, never kept: it moves with every edit of the file.
     pub place: String,
 }
 
 impl Entry {
-    /// The entry of a recorded exchange and its canonical text.
-    pub fn of(exchange: &Exchange, canonical: String) -> Entry {
-        let origin = &exchange.origin;
+    /// The entry of a step: its first exchange (all others differ in what they sent, not where they come from) and the
+    /// canonical texts of all of them. Several stand one after another, each under a line `=== N`.
+    pub fn of_step(first: &Exchange, texts: &[String]) -> Entry {
+        let origin = &first.origin;
+        let canonical = match texts {
+            [only] => only.clone(),
+            several => {
+                let numbered = several.iter().zip(1..).map(|(text, n)| format!("=== {n}\n{}\n", text.trim_end()));
+                numbered.collect::<Vec<_>>().join("\n")
+            }
+        };
         Entry {
             scenario: origin.scenario.clone(),
             step: origin.step.clone(),
-            app: exchange.app.clone(),
-            request: canonical.lines().next().unwrap_or_default().to_owned(),
+            app: first.app.clone(),
+            request: texts.first().and_then(|text| text.lines().next()).unwrap_or_default().to_owned(),
             canonical,
             scenario_file: origin.file.clone(),
             place: format!("{}:{}:{}", origin.file, origin.line, origin.column),
@@ -55,7 +63,7 @@ pub enum Mode {
     Update,
 }
 
-/// How an exchange stands to its snapshot.
+/// How a step stands to its snapshot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     /// Equal.
@@ -64,7 +72,7 @@ pub enum State {
     New,
     /// Not equal.
     Changed,
-    /// There is a snapshot, its scenario was run, and no such exchange took place.
+    /// There is a snapshot, its scenario was run, and no such request was sent.
     Missing,
     /// There is a snapshot of a scenario that does not exist (any more).
     Orphan,
@@ -83,8 +91,10 @@ impl State {
 /// What came out for one snapshot.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// File name without its ending: `SCENARIO.STEP`, `SCENARIO.STEP.2` ..., with `@APP` where entries name an app.
+    /// File name without its ending: `SCENARIO.STEP`, with `@APP` where entries name an app.
     pub name: String,
+    /// `file:line:column` of the step; `None` where there is only the snapshot.
+    pub place: Option<String>,
     /// How it stands.
     pub state: State,
     /// Unified diff from the snapshot to this run: for `New` all lines are added, for `Missing` all are taken away.
@@ -123,6 +133,18 @@ impl Comparator for Decided {
     }
 }
 
+/// A path that means something on another machine: below the current directory, with `/`. `None` for others.
+fn kept_path(file: &str) -> Option<String> {
+    let path = Path::new(file);
+    let below = match std::env::current_dir() {
+        Ok(here) => path.strip_prefix(here).unwrap_or(path).to_owned(),
+        Err(_) => path.to_owned(),
+    };
+    let inside = below.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let text = below.to_string_lossy().replace('\\', "/");
+    (inside && !text.is_empty()).then_some(text)
+}
+
 /// Lets insta write the waiting file (or clear it away where `same`). The error is what insta panicked with.
 pub(super) fn hand_to_insta(folder: &Path, name: &str, entry: &Entry, same: bool) -> Result<(), String> {
     let pair = |name: &str, value: &str| (Content::from(name), Content::from(value));
@@ -131,9 +153,9 @@ pub(super) fn hand_to_insta(folder: &Path, name: &str, entry: &Entry, same: bool
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
     settings.set_comparator(Box::new(Decided(same)));
-    settings.set_raw_info(&Content::Map(vec![pair("request", &entry.request), pair("step", &entry.place)]));
-    if !entry.scenario_file.is_empty() {
-        settings.set_input_file(&entry.scenario_file);
+    settings.set_raw_info(&Content::Map(vec![pair("request", &entry.request)]));
+    if let Some(file) = kept_path(&entry.scenario_file) {
+        settings.set_input_file(file);
     }
     // insta's macro unwraps; what can go wrong was looked at before, but a disk may fill up in between.
     // Nothing that the closure touches is used after a panic but the settings of the thread, which insta puts back.

@@ -67,13 +67,14 @@ fn reason(problems: &[(PathBuf, String)]) -> String {
 /// Which scenarios a run covered: what it did not run, it cannot miss.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Coverage {
-    /// Ids of the scenarios that were run to their end, also those without an exchange.
-    pub ran: Vec<String>,
+    /// Scenario id and app label of what was run to its end, also without an exchange; the label is empty where entries
+    /// name no app.
+    pub ran: Vec<(String, String)>,
     /// Ids of all scenarios there are, run or not; `None` where that is not known, and then no orphan is reported.
     pub known: Option<Vec<String>>,
 }
 
-/// `SNAPSHOTS/PROFILE`, one `.snap` per exchange.
+/// `SNAPSHOTS/PROFILE`, one `.snap` per step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SnapshotFolder {
     folder: PathBuf,
@@ -161,22 +162,25 @@ impl SnapshotFolder {
 
     /// The verdict on a snapshot that no entry belongs to; `None` where the run does not say anything about it.
     fn unseen(&self, name: String, coverage: &Coverage) -> Option<Verdict> {
+        let (stem, app) = name.rsplit_once('@').unwrap_or((&name, ""));
         // Ids have dots: of `chat` and `chat.stop`, the longer one owns `chat.stop.turn`.
-        let of = |ids: &[String]| {
-            let stems = ids.iter().map(|id| files::sanitised(id));
-            let owners = stems.filter(|id| name.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('.')));
+        let owner = |ids: &mut dyn Iterator<Item = &String>| {
+            let stems = ids.map(|id| files::sanitised(id));
+            let owners = stems.filter(|id| stem.strip_prefix(id.as_str()).is_some_and(|rest| rest.starts_with('.')));
             owners.map(|id| id.len()).max()
         };
-        let ran = of(&coverage.ran);
-        let known = coverage.known.as_deref().map(of);
-        let missing = ran.is_some() && known.flatten() <= ran;
-        if missing {
+        let label = |label: &str| if label.is_empty() { String::new() } else { files::sanitised(label) };
+        let on_app = coverage.ran.iter().filter(|(_, of)| label(of) == app);
+        let ran = owner(&mut on_app.map(|(id, _)| id));
+        let ran_at_all = owner(&mut coverage.ran.iter().map(|(id, _)| id));
+        let known = coverage.known.as_ref().map(|ids| owner(&mut ids.iter()));
+        if ran.is_some() && known.flatten() <= ran {
             let old = files::read(&self.file(&name)).ok().flatten();
             let diff = old.as_ref().and_then(Snapshot::as_text).map(|old| diff(&old.to_string(), ""));
-            return Some(Verdict { name, state: State::Missing, diff });
+            return Some(Verdict { name, place: None, state: State::Missing, diff });
         }
-        let orphan = ran.is_none() && known.is_some_and(|owner| owner.is_none());
-        orphan.then_some(Verdict { name, state: State::Orphan, diff: None })
+        let orphan = ran_at_all.is_none() && known.is_some_and(|owner| owner.is_none());
+        orphan.then_some(Verdict { name, place: None, state: State::Orphan, diff: None })
     }
 
     fn file(&self, name: &str) -> PathBuf {
@@ -208,7 +212,8 @@ impl Compared {
     }
 
     fn verdict(&self) -> Verdict {
-        Verdict { name: self.name.clone(), state: self.state, diff: self.diff.clone() }
+        let place = Some(self.entry.place.clone());
+        Verdict { name: self.name.clone(), place, state: self.state, diff: self.diff.clone() }
     }
 
     fn accept(&self, pending: &Path) -> Result<(), SnapshotError> {

@@ -96,6 +96,35 @@ pub fn read_text(path: &Path) -> Result<String, StoreError> {
     Ok(text)
 }
 
+/// The bytes of a file as they are, for readers that report what is wrong with them themselves.
+///
+/// # Errors
+/// [`StoreError::Read`].
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, StoreError> {
+    fs::read(path).map_err(StoreError::read(path))
+}
+
+/// Every file below a folder whose name ends in one of the extensions (`yaml`, without the dot), in alphabetical order.
+///
+/// # Errors
+/// [`StoreError::Read`] with the folder that cannot be listed.
+pub fn files_below(folder: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, StoreError> {
+    let entries = fs::read_dir(folder).and_then(|all| all.map(|e| e.map(|e| e.path())).collect::<io::Result<Vec<_>>>());
+    let mut entries = entries.map_err(StoreError::read(folder))?;
+    entries.sort();
+    let mut files = Vec::new();
+    for entry in entries {
+        let wanted = entry.extension().and_then(|e| e.to_str()).is_some_and(|e| extensions.contains(&e));
+        // A link to a folder is not followed: it may lead back up.
+        if entry.is_dir() && !entry.is_symlink() {
+            files.extend(files_below(&entry, extensions)?);
+        } else if wanted && entry.is_file() {
+            files.push(entry);
+        }
+    }
+    Ok(files)
+}
+
 /// Writes a file in one step: whoever looks sees the old content or the new, never a part. Directories on the way are
 /// made. What is no regular file (a pipe, a terminal) is simply written to.
 ///

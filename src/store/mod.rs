@@ -4,5 +4,5 @@ mod capture;
 mod files;
 mod transcripts;
 
-pub use files::{OutputFile, StoreError, read_text, write_atomic};
+pub use files::{OutputFile, StoreError, files_below, read_bytes, read_text, write_atomic};
 pub use transcripts::{Loaded, Skipped, load, load_transcripts, save_transcript};

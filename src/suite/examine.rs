@@ -3,8 +3,8 @@
 use super::select::{Choice, Selection};
 use crate::client::Options;
 use crate::engine::{self, EngineError, Plan, Shape};
-use crate::flow::{DiscoveryError, Given, Pace, ScenarioRun, Session, SessionOptions, Sink, discover};
-use crate::model::{Exchange, Transcript};
+use crate::flow::{Given, Pace, ScenarioRun, Session, SessionOptions, Sink, explore};
+use crate::model::{App, Exchange, Transcript};
 use crate::profile::Profile;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -24,6 +24,8 @@ pub struct Request {
     pub seed: u64,
     /// Leave what was created on the server.
     pub keep: bool,
+    /// Sleep the think times of the scenarios: right for a load, a waste of time for a check.
+    pub think: bool,
     /// Settings of the client: limits, requests at once, caps.
     pub client: Options,
     /// Scenarios under way at the same time.
@@ -35,15 +37,17 @@ pub struct Request {
 /// Why a target could not be examined.
 #[derive(Debug, thiserror::Error)]
 pub enum ExamineError {
-    /// Nothing could be asked of the target.
-    #[error(transparent)]
-    Discovery(#[from] DiscoveryError),
+    /// The target cannot be asked anything, or no scenario fits its apps.
+    #[error("{reason}")]
+    Unexamined {
+        /// What was asked, what came, what to do.
+        reason: String,
+        /// Discovery's exchanges.
+        transcript: Box<Transcript>,
+    },
     /// The engine refused.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// No scenario fits the apps.
-    #[error("no scenario fits: {0}")]
-    NothingToRun(String),
 }
 
 /// A target that answered, ready to be run.
@@ -93,12 +97,19 @@ pub async fn prepare(request: Request, sink: Sink) -> Result<Prepared, ExamineEr
         run_id: run_id.clone(),
         seed: request.seed,
         stop: request.stop.clone(),
-        pace: Pace { honour_think: false },
+        pace: Pace { honour_think: request.think },
         keep: request.keep,
         grace: Duration::from_secs(5),
         first_id,
     };
-    let discovery = discover(&request.base_url, &request.keys, options(1)).await?;
+    let recorded = |apps, exchanges| {
+        let transcript = Transcript::new(request.base_url.clone(), unix_us(started.0));
+        Box::new(Transcript { apps, exchanges, ..transcript })
+    };
+    let discovery = explore(&request.base_url, &request.keys, options(1)).await.map_err(|failed| {
+        let reason = failed.error.to_string();
+        ExamineError::Unexamined { reason, transcript: recorded(Vec::new(), failed.exchanges) }
+    })?;
     let first_id = discovery.exchanges.iter().map(|e| e.id).max().unwrap_or(0) + 1;
     let version = discovery.target.apps.iter().find_map(|a| a.app.server_version.as_deref());
     let profile = match request.profile {
@@ -106,10 +117,11 @@ pub async fn prepare(request: Request, sink: Sink) -> Result<Prepared, ExamineEr
         None => Profile::for_version(version),
     };
     let mut notes = discovery.notes;
-    let selection = Selection::new(request.choice, &discovery.target);
+    let selection = Selection::new(request.choice.clone(), &discovery.target);
     if selection.jobs.is_empty() {
-        let reasons: Vec<String> = selection.idle().into_iter().map(|(s, why)| format!("{}: {why}", s.id)).collect();
-        return Err(ExamineError::NothingToRun(reasons.join("; ")));
+        let apps: Vec<App> = discovery.target.apps.into_iter().map(|a| a.app).collect();
+        let transcript = recorded(apps, discovery.exchanges);
+        return Err(ExamineError::Unexamined { reason: selection.why_nothing_fits(), transcript });
     }
     if profile.0.window.is_none() && version.is_some() {
         notes.push(format!("{}: judged by the documentation", profile.1));

@@ -11,6 +11,8 @@ use tokio::sync::mpsc::Receiver;
 
 /// Exchanges kept from the start of the load for the rules that compare exchanges.
 const SAMPLED: usize = 2000;
+/// Bytes of response bodies after which the start of the load is kept no longer.
+const SAMPLED_BYTES: u64 = 128 << 20;
 /// Exchanges kept because a finding names them.
 const EVIDENCE: usize = 200;
 /// Failed expectations kept per scenario and app.
@@ -34,7 +36,7 @@ pub struct Gathered {
 pub fn gather(mut finished: Receiver<Finished>, mut transcript: Transcript, mut tally: Tally) -> Gathered {
     let mut recorder = Recorder::new();
     let mut runs: BTreeMap<(String, String), ScenarioResult> = BTreeMap::new();
-    let (mut judged, mut kept_for_findings) = (0, 0);
+    let (mut judged, mut kept_for_findings, mut kept_bytes) = (0, 0, 0);
     let apps: Vec<App> = transcript.apps.clone();
     while let Some(item) = finished.blocking_recv() {
         match item {
@@ -47,8 +49,10 @@ pub fn gather(mut finished: Receiver<Finished>, mut transcript: Transcript, mut 
                     recorder.record(&app.label, &sample);
                 }
                 let evidence = found && kept_for_findings < EVIDENCE;
-                if transcript.exchanges.len() < SAMPLED || evidence {
+                let early = transcript.exchanges.len() < SAMPLED && kept_bytes < SAMPLED_BYTES;
+                if early || evidence {
                     kept_for_findings += usize::from(evidence);
+                    kept_bytes += exchange.reply.as_ref().map_or(0, |r| r.body_bytes);
                     transcript.exchanges.push(Arc::unwrap_or_clone(exchange));
                 }
             }

@@ -133,6 +133,7 @@ async fn examine(
         choice: Choice { scenarios: suite, slow, whole_suite: true },
         seed: 1,
         keep: false,
+        think: false,
         client: Options { epoch: Instant::now(), max_in_flight: 48, ..Options::default() },
         at_once: 0,
         stop,

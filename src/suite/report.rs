@@ -1,15 +1,16 @@
 //! Recording and runs -> the report.
 
 use super::select::NOT_ASKED;
+use crate::flow::DISCOVERY;
 use crate::metrics::{LatencyRow, Recorder, sample};
-use crate::model::{App, Finding, Outcome, Transcript};
+use crate::model::{App, Exchange, Finding, Outcome, Transcript};
 use crate::profile::Profile;
-use crate::report::evidence::evidence_at;
-use crate::report::run::{Evidence, REPORT_SCHEMA, RuleResult, RunReport, ScenarioResult, Target};
+use crate::report::evidence::{evidence_at, place};
+use crate::report::run::{Evidence, ExpectationFailure, REPORT_SCHEMA, RuleResult, RunReport, ScenarioResult, Target};
 use crate::report::verdict;
 use crate::rules::judge::{Judgement, Planned, judge};
 use crate::rules::{Judge, Load, Rule};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Exchanges shown with their wire in one report.
 const MOST_EVIDENCE: usize = 60;
@@ -47,6 +48,45 @@ pub fn build(transcript: &Transcript, facts: Facts) -> RunReport {
     assemble(transcript, facts, judgements, latency(transcript), requests)
 }
 
+/// The report of a run that could not begin: every rule that was meant could not be run, for the one `reason`. The
+/// exchanges of discovery are evidence and are not judged: it is not known that they are those of a Dify API.
+pub fn build_unexamined(transcript: &Transcript, mut facts: Facts, meant: &[&'static Rule], reason: &str) -> RunReport {
+    let stuck = |rule: &&'static Rule| Judgement {
+        rule,
+        outcome: Outcome::CouldNotRun,
+        reason: Some(reason.to_owned()),
+        judged: 0,
+        apps: BTreeMap::new(),
+        findings: Vec::new(),
+    };
+    facts.scenarios.push(discovery(transcript, reason, facts.elapsed_ms));
+    let requests = transcript.exchanges.len() as u64;
+    assemble(transcript, facts, meant.iter().map(stuck).collect(), Vec::new(), requests)
+}
+
+fn discovery(transcript: &Transcript, reason: &str, elapsed_ms: u64) -> ScenarioResult {
+    // With apps discovery itself went well.
+    let last = transcript.exchanges.last().filter(|_| transcript.apps.is_empty());
+    let unusable = |e: &Exchange| ExpectationFailure {
+        place: place(&e.origin),
+        step: e.origin.step.clone(),
+        message: "no usable answer".to_owned(),
+        exchange: Some(e.id),
+    };
+    ScenarioResult {
+        id: DISCOVERY.to_owned(),
+        title: "Which apps the keys open, and what they declare".to_owned(),
+        file: String::new(),
+        app: last.map_or_else(|| "the target".to_owned(), |e| e.app.clone()),
+        outcome: Outcome::CouldNotRun,
+        reason: Some(reason.to_owned()),
+        failures: last.map(unusable).into_iter().collect(),
+        cleanup_failures: Vec::new(),
+        requests: transcript.exchanges.len() as u64,
+        elapsed_ms,
+    }
+}
+
 /// The report of a load: rules judged on every response as they came (`every`), the others on the sampled exchanges.
 pub fn build_load(
     transcript: &Transcript,
@@ -69,7 +109,10 @@ fn assemble(
     latency: Vec<LatencyRow>,
     requests: u64,
 ) -> RunReport {
-    let asked = |j: &Judgement| facts.whole_suite || j.judged > 0 || j.reason.as_deref() != Some(NOT_ASKED);
+    // Of a part of the suite, rules about apps that are not there were not asked for either.
+    let meant = |j: &Judgement| j.outcome == Outcome::CouldNotRun || !j.apps.is_empty();
+    let asked =
+        |j: &Judgement| facts.whole_suite || j.judged > 0 || (meant(j) && j.reason.as_deref() != Some(NOT_ASKED));
     let rules: Vec<RuleResult> = judgements.into_iter().filter(asked).map(rule_result).collect();
     let mut scenarios = facts.scenarios;
     for error in &facts.harness_errors {

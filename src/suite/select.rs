@@ -66,9 +66,25 @@ impl Selection {
                 Fate::Slow => Some("it is slow by design; `--slow` runs it".to_owned()),
                 Fate::Runs => None,
             });
-            (Arc::clone(s), reasons.next_back().unwrap_or_else(|| "there is no app".to_owned()))
+            (Arc::clone(s), reasons.next().unwrap_or_else(|| "there is no app".to_owned()))
         })
         .collect()
+    }
+
+    /// Why there is nothing to run, in words: the scenarios that share a reason together.
+    pub fn why_nothing_fits(&self) -> String {
+        let mut reasons: Vec<(String, Vec<String>)> = Vec::new();
+        for (scenario, why) in self.idle() {
+            match reasons.iter_mut().find(|(reason, _)| *reason == why) {
+                Some((_, ids)) => ids.push(scenario.id.clone()),
+                None => reasons.push((why, vec![scenario.id.clone()])),
+            }
+        }
+        let texts: Vec<String> = reasons.into_iter().map(|(why, ids)| format!("{}: {why}", ids.join(", "))).collect();
+        format!(
+            "no scenario fits the apps of this server ({}); name others, or pass the key of another app",
+            texts.join("; ")
+        )
     }
 
     /// What the run meant to do about a rule on an app.

@@ -1,10 +1,20 @@
 //! Integration tests, as one binary.
 
+mod architecture;
 mod captures;
+mod cli_check;
+mod cli_judge;
+mod cli_load;
+mod cli_secrets;
+mod cli_serve;
+mod cli_support;
+mod cli_targets;
+mod cli_usage;
 mod client;
 mod client_faults;
 mod client_support;
 mod client_tls;
+mod docs;
 mod emulator;
 mod emulator_client;
 mod emulator_mutants;
@@ -13,8 +23,11 @@ mod engine;
 mod flow;
 mod matrix;
 mod report;
+mod rules_doc;
 mod scenario;
 mod schemas;
 mod snapshot;
+mod snapshot_cli;
 mod sse;
 mod store;
+mod variations;

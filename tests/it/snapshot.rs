@@ -26,14 +26,14 @@ fn entry(step: &str, canonical: &str) -> Entry {
         step: step.to_owned(),
         app: String::new(),
         canonical: canonical.to_owned(),
-        scenario_file: "scenarios/chat.yaml".to_owned(),
+        scenario_file: "scenarios/conformance/chat-stop.yaml".to_owned(),
         request: "POST /chat-messages".to_owned(),
         place: "scenarios/chat.yaml:12:5".to_owned(),
     }
 }
 
 fn ran(scenarios: &[&str]) -> Coverage {
-    Coverage { ran: scenarios.iter().map(|s| (*s).to_owned()).collect(), known: None }
+    Coverage { ran: scenarios.iter().map(|s| ((*s).to_owned(), String::new())).collect(), known: None }
 }
 
 fn compare(folder: &SnapshotFolder, entries: Vec<Entry>, mode: Mode) -> Vec<Verdict> {
@@ -70,10 +70,10 @@ fn what_is_new_waits_for_review_and_is_the_same_once_accepted() {
     let waiting = read(&folder, "chat.turns.turn-1.snap.new");
     assert!(waiting.starts_with("---\nsource: "), "{waiting}");
     assert!(waiting.ends_with("---\nPOST /x\n\n-> 200\n"), "{waiting}");
-    assert!(
-        waiting.contains("request: POST /chat-messages") && waiting.contains("scenarios/chat.yaml:12:5"),
-        "{waiting}"
-    );
+    assert!(waiting.contains("request: POST /chat-messages"), "{waiting}");
+    assert!(waiting.contains("input_file: scenarios/conformance/chat-stop.yaml\n"), "{waiting}");
+    assert!(!waiting.contains(":12:5"), "a line number goes out of date: {waiting}");
+    assert_eq!(verdicts[0].place.as_deref(), Some("scenarios/chat.yaml:12:5"));
 
     let path = folder.path().join("chat.turns.turn-1.snap");
     fs::rename(path.with_extension("snap.new"), &path).unwrap();
@@ -136,7 +136,18 @@ fn check_writes_nothing_and_leaves_what_waits_for_review() {
 }
 
 #[test]
-fn exchanges_of_one_step_are_numbered_and_apps_kept_apart() {
+fn a_scenario_elsewhere_on_this_machine_leaves_no_path_behind() {
+    let dir = temp();
+    let folder = folder(&dir);
+    let elsewhere = dir.path().join("chat.yaml").display().to_string();
+    fs::write(&elsewhere, "").unwrap();
+    compare(&folder, vec![Entry { scenario_file: elsewhere, ..entry("turn", "a") }], Mode::Update);
+    let text = read(&folder, "chat.turns.turn.snap");
+    assert!(!text.contains("input_file") && !text.contains("chat.yaml"), "{text}");
+}
+
+#[test]
+fn entries_of_one_name_are_numbered_and_apps_kept_apart() {
     let dir = temp();
     let folder = folder(&dir);
     let of = |app: &str| Entry { app: app.to_owned(), ..entry("case", app) };
@@ -174,6 +185,22 @@ fn a_snapshot_without_its_exchange_is_missing_only_where_its_scenario_ran() {
     assert!(stopped[1].diff.as_deref().unwrap().contains("\n-a\n"));
     assert!(stopped[1].state.differs() && !stopped[2].state.differs());
     assert_eq!(files(&folder).len(), 3, "nothing is deleted");
+}
+
+#[test]
+fn a_scenario_that_ran_on_one_app_misses_nothing_of_another() {
+    let dir = temp();
+    let folder = folder(&dir);
+    let of = |app: &str| Entry { app: app.to_owned(), ..entry("turn", "a\n") };
+    let on = |apps: &[&str]| Coverage {
+        ran: apps.iter().map(|app| ("chat.turns".to_owned(), (*app).to_owned())).collect(),
+        known: Some(vec!["chat.turns".to_owned()]),
+    };
+    folder.compare(vec![of("chat"), of("agent")], &on(&["chat", "agent"]), Mode::Update).unwrap();
+    let one = folder.compare(vec![of("chat")], &on(&["chat"]), Mode::Check).unwrap();
+    let both = folder.compare(vec![of("chat")], &on(&["chat", "agent"]), Mode::Check).unwrap();
+    assert_eq!(states(&one), [("chat.turns.turn@chat", State::Same)]);
+    assert_eq!(states(&both), [("chat.turns.turn@chat", State::Same), ("chat.turns.turn@agent", State::Missing)]);
 }
 
 #[test]
@@ -246,7 +273,7 @@ fn a_second_run_of_the_same_server_is_the_same_and_of_another_is_not() {
     let run = |exchange: Exchange| {
         let route = Route::of(&exchange.request.method, &exchange.request.target, "/v1");
         let text = Canon::new(Options::default()).canonical(&exchange, &route);
-        vec![Entry::of(&exchange, text)]
+        vec![Entry::of_step(&exchange, &[text])]
     };
     compare(&folder, run(recorded(1, "normal")), Mode::Update);
     assert!(read(&folder, "chat.turns.first@chat.snap").contains("request: GET /messages?first_id=msg-1\n"));

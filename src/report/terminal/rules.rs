@@ -3,8 +3,11 @@
 use super::page::{self, Page, Paint};
 use crate::model::Outcome;
 use crate::report::escape;
-use crate::report::run::RunReport;
+use crate::report::run::{RuleResult, RunReport};
 use crate::report::{units, view};
+
+/// Rules that could not be run are named up to this many; a server that cannot be reached leaves all of them.
+const NAMED: usize = 30;
 
 fn paint(outcome: Outcome) -> Paint {
     match outcome {
@@ -33,7 +36,7 @@ pub fn write_known(page: &mut Page, report: &RunReport) {
     }
 }
 
-/// Rules of one outcome, grouped by the reason. Those that do not apply are only counted unless verbose.
+/// Rules of one outcome, grouped by the reason. Many of them, and those that do not apply, are only counted unless verbose.
 pub fn write_reasons(page: &mut Page, report: &RunReport, outcome: Outcome) {
     let rules = view::with(report, &[outcome]);
     if rules.is_empty() {
@@ -41,7 +44,7 @@ pub fn write_reasons(page: &mut Page, report: &RunReport, outcome: Outcome) {
     }
     let title = if outcome == Outcome::CouldNotRun { "Could not be run" } else { "Not applicable" };
     page.heading(&format!("{title} ({})", rules.len()));
-    let names = outcome == Outcome::CouldNotRun || page.verbosity > 0;
+    let names = (outcome == Outcome::CouldNotRun && rules.len() <= NAMED) || page.verbosity > 0;
     for (reason, rules) in view::by_reason(&rules) {
         let count = units::count(rules.len() as u64, "rule");
         let text = format!("{count}: {}", escape::clip(reason, 500));
@@ -53,7 +56,7 @@ pub fn write_reasons(page: &mut Page, report: &RunReport, outcome: Outcome) {
     }
 }
 
-/// One line per area; verbose, each rule below it.
+/// One line of counts per area, and below it the verdict on each rule; verbose, one line per rule.
 pub fn write_areas(page: &mut Page, report: &RunReport) {
     let areas = view::areas(report);
     if areas.is_empty() {
@@ -83,7 +86,17 @@ pub fn write_areas(page: &mut Page, report: &RunReport) {
                 let text = format!("{:<16}{} ({})", view::word(rule.outcome), rule.id, rule.judged);
                 page.text(4, 20, paint(rule.outcome), &escape::terminal(&text));
             }
+        } else {
+            write_ids(page, &rules);
         }
+    }
+}
+
+/// The verdict on each rule, ids of the same outcome side by side.
+fn write_ids(page: &mut Page, rules: &[&RuleResult]) {
+    for (outcome, _, _) in view::counts(rules) {
+        let ids = rules.iter().filter(|r| r.outcome == outcome).map(|r| escape::terminal(&r.id));
+        page.labelled(4, 16, view::word(outcome), paint(outcome), &ids.collect::<Vec<_>>().join(" "));
     }
 }
 

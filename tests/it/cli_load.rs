@@ -1,0 +1,70 @@
+//! `load`: its end, its numbers, its interruption.
+
+use crate::cli_support::*;
+use std::time::Duration;
+
+#[test]
+fn a_load_tells_what_it_did_and_passes() {
+    let place = Place::new();
+    let served = Served::start(&[]);
+    let one = scenario("chat-three-turns");
+    let args = ["load", &one, "--users", "4", "--duration", "2s"];
+    let ran = place.run(&with(&args, &served.chat_flags())).exits(0);
+    assert!(ran.took < Duration::from_secs(6), "{:?}", ran.took);
+    let report = place.report("load.json");
+    assert_eq!((&report["command"], &report["verdict"]), (&"load".into(), &"pass".into()));
+    let requests = report["summary"]["requests"].as_u64().unwrap();
+    let notes: Vec<&str> = report["notes"].as_array().unwrap().iter().filter_map(|n| n.as_str()).collect();
+    let said = |text: &str| notes.iter().any(|n| n.contains(text));
+    assert!(requests >= 12 && said("4 users, ") && said(&format!("{requests} requests (")), "{notes:?}");
+    assert!(said("0 failed") && said(&format!("judged {requests} of {requests} responses")), "{notes:?}");
+    let rows = report["latency"].as_array().unwrap();
+    let row = rows.iter().find(|r| r["metric"] == "ttft" && r["turn"] == "all").expect("a row of ttft");
+    assert!(row["n"].as_u64().unwrap() >= 4, "{row}");
+    let line = report["summary"]["line"].as_str().unwrap();
+    assert_eq!(ran.stdout.trim_end().lines().last(), Some(line));
+    assert!(ran.stdout.contains("ttft    chat"));
+}
+
+#[test]
+fn a_load_against_a_mutant_fails_with_capped_findings() {
+    let place = Place::new();
+    let served = Served::start(&["--mutant", "sse.common-fields/end-without-conversation"]);
+    let flags = served.chat_flags();
+    let args = ["load", &scenario("chat-three-turns"), "--users", "16", "--iterations", "1"];
+    place.run(&with(&args, &flags)).exits(1).says(&["FAIL sse.common-fields MUST"]);
+    let report = place.report("load.json");
+    let rule = rule(&report, "sse.common-fields");
+    let findings = rule["findings"].as_array().unwrap();
+    assert!(rule["judged"].as_u64().unwrap() >= 32, "{}", rule["judged"]);
+    assert!(!findings.is_empty() && findings.len() <= 20, "{}", findings.len());
+    let exchange = &findings[0]["exchanges"][0];
+    assert!(report["evidence"].as_array().unwrap().iter().any(|e| e["exchange"] == *exchange), "{exchange}");
+}
+
+#[test]
+fn an_interrupted_load_writes_its_report_and_a_second_signal_ends_it_at_once() {
+    let place = Place::new();
+    let served = Served::start(&["--gap", "300ms"]);
+    let one = scenario("chat-three-turns");
+    let flags = served.chat_flags();
+    let args = with(&["load", &one, "--users", "4", "--duration", "10m"], &flags);
+    let running = place.start(&args);
+    std::thread::sleep(Duration::from_millis(1000));
+    running.signal("INT");
+    let ran = running.wait().exits(130).says(&["INTERRUPTED", "again to quit at once"]);
+    assert!(ran.took < Duration::from_secs(3), "{:?}", ran.took);
+    let report = place.report("load.json");
+    assert_eq!((&report["verdict"], &report["exit_code"]), (&"interrupted".into(), &130.into()));
+    assert!(report["summary"]["requests"].as_u64().unwrap() > 0);
+
+    // a server that does not even answer the clean-up keeps the first signal busy
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/v1", mute.local_addr().unwrap());
+    let running = place.start(&["load", &one, "--duration", "10m", "--base-url", &url, "--api-key", "app-x"]);
+    std::thread::sleep(Duration::from_millis(300));
+    running.signal("INT");
+    running.signal("INT");
+    let ran = running.wait();
+    assert!(ran.code == 130 && ran.took < Duration::from_secs(1), "{} {:?} {}", ran.code, ran.took, ran.stderr);
+}

@@ -1,0 +1,37 @@
+//! docs/rules.md says what the catalogue's rows say.
+
+use difyprobe::emulator::mutants;
+use difyprobe::rules::catalogue;
+use difyprobe::suite::{builtin, catalogue::page};
+use std::path::Path;
+
+/// `UPDATE_GOLDEN=1` writes the page anew (read the difference before you commit it).
+#[test]
+fn the_page_of_the_rules_is_the_one_generated_from_the_catalogue() {
+    let suite = builtin::conformance().expect("the built-in scenarios are clean");
+    let wanted = page(&suite);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rules.md");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &wanted).expect("docs/ can be written");
+    }
+    let stored = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        stored == wanted,
+        "docs/rules.md is stale: run the tests once with UPDATE_GOLDEN=1 and review the difference"
+    );
+}
+
+#[test]
+fn the_page_names_every_rule_every_mutant_and_every_scenario() {
+    let suite = builtin::conformance().expect("the built-in scenarios are clean");
+    let page = page(&suite);
+    for rule in catalogue() {
+        assert!(page.contains(&format!("\n### {}\n", rule.id)), "{}", rule.id);
+    }
+    for mutant in mutants() {
+        assert!(page.contains(&format!("  - `{}`: ", mutant.id)), "{}", mutant.id);
+    }
+    for scenario in suite.iter().filter(|s| !s.rules.is_empty()) {
+        assert!(page.contains(&format!("`{}`", scenario.id)), "{}", scenario.id);
+    }
+}
