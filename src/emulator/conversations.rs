@@ -73,7 +73,7 @@ impl Core {
     }
 
     /// What the list shows, in no order.
-    fn listed<'a>(&self, state: &'a State, user: &str) -> Vec<&'a Conversation> {
+    fn listed<'a>(&self, state: &'a State, user: &'a str) -> Vec<&'a Conversation> {
         let mut listed: Vec<&Conversation> =
             state.conversations(user).filter(|conversation| conversation.listed && conversation.committed).collect();
         if self.broken(Fault::DeleteHidesAnother) && state.deleted.values().any(|owner| owner == user) {

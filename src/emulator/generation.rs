@@ -395,9 +395,7 @@ impl Drop for Generation {
     fn drop(&mut self) {
         let mut state = self.core.state(self.opening.app);
         state.running.remove(&self.opening.ids.task);
-        if let Some(newcomer) = state.newcomers.get_mut(&self.opening.user) {
-            newcomer.answered = true;
-        }
+        state.make_known(&self.opening.user);
     }
 }
 

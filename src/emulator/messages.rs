@@ -40,7 +40,7 @@ impl Core {
     fn stop_task(&self, app: usize, task: &str, user: &str) -> bool {
         let state = self.state(app);
         let Some(running) = state.running.get(task) else { return false };
-        let own = running.user == user;
+        let own = running.user == state.known_as(user);
         if self.broken(Fault::StopOnlySaid) {
             return own;
         }
@@ -73,7 +73,7 @@ impl Core {
         };
         let content = body.get("content").and_then(Value::as_str).map(str::to_owned);
         let mut state = self.state(app);
-        let home = state.message_home(id).filter(|home| home.user == user).cloned();
+        let home = state.message_home(id).filter(|home| home.user == state.known_as(&user)).cloned();
         let home = home.ok_or_else(|| Refusal::not_found("Message Not Exists."))?;
         if let Some(conversation) = &home.conversation
             && let Some(message) = state.message_mut(&user, conversation, id)
@@ -129,7 +129,9 @@ impl Core {
     pub(super) fn suggested(&self, app: usize, id: &str, request: &Request) -> Result<Answer, Refusal> {
         let user = request.user_in_query().ok_or_else(Refusal::user_missing)?;
         self.demand_mode(app, AppMode::Chat)?;
-        let known = self.state(app).message_home(id).is_some_and(|home| home.user == user);
+        let state = self.state(app);
+        let known = state.message_home(id).is_some_and(|home| home.user == state.known_as(&user));
+        drop(state);
         if !known {
             return Err(Refusal::not_found("Message Not Exists."));
         }

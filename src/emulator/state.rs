@@ -2,7 +2,7 @@
 //!
 //! Nothing is shared between apps; a user name means another person under another key.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -52,14 +52,12 @@ pub struct State {
 }
 
 /// A user whose first turn was seen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Newcomer {
-    /// When that was.
-    pub came: Moment,
-    /// It was answered.
+    /// Its rows; the first one is found by its name.
+    pub rows: BTreeSet<String>,
+    /// The first turn was answered.
     pub answered: bool,
-    /// Further end users under the same name.
-    pub twins: u64,
 }
 
 /// What faults remember between requests.
@@ -215,17 +213,18 @@ impl State {
 
     /// The conversation of a user.
     pub fn conversation(&self, user: &str, id: &str) -> Option<&Conversation> {
-        self.users.get(user)?.get(id)
+        self.users.get(self.known_as(user))?.get(id)
     }
 
     /// The conversation of a user, to be changed.
     pub fn conversation_mut(&mut self, user: &str, id: &str) -> Option<&mut Conversation> {
-        self.users.get_mut(user)?.get_mut(id)
+        let user = self.known_as(user).to_owned();
+        self.users.get_mut(&user)?.get_mut(id)
     }
 
     /// All conversations of a user, in no order.
-    pub fn conversations(&self, user: &str) -> impl Iterator<Item = &Conversation> {
-        self.users.get(user).into_iter().flat_map(HashMap::values)
+    pub fn conversations<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a Conversation> {
+        self.users.get(self.known_as(user)).into_iter().flat_map(HashMap::values)
     }
 
     /// All conversations of all users, in no order.
@@ -240,12 +239,13 @@ impl State {
 
     /// Takes a conversation and its messages out.
     pub fn remove(&mut self, user: &str, id: &str) -> Option<Conversation> {
-        let conversation = self.users.get_mut(user)?.remove(id)?;
+        let user = self.known_as(user).to_owned();
+        let conversation = self.users.get_mut(&user)?.remove(id)?;
         self.owners.remove(id);
         for message in &conversation.messages {
             self.messages.remove(&message.id);
         }
-        self.deleted.insert(id.to_owned(), user.to_owned());
+        self.deleted.insert(id.to_owned(), user);
         Some(conversation)
     }
 

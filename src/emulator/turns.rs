@@ -232,7 +232,7 @@ impl Core {
             && state.running.values().any(|running| running.first && running.user == payload.user);
         let name = self.new_name(payload);
         let introduction = self.apps[app].introduction(&inputs);
-        let user = self.end_user(state, &payload.user, now);
+        let user = self.end_user(state, &payload.user, &payload.query);
         let conversation = state.open(&user, id.clone(), name, inputs.clone(), introduction, now);
         conversation.listed = !unlisted;
         conversation.committed = !self.broken(Fault::CommittedAtEnd);

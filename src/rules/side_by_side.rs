@@ -162,7 +162,7 @@ pub(super) const RULES: &[Rule] = &[
         statement: "Both are answered (or one is cleanly refused 4xx); both streams are intact, share C, differ in message_id; the history holds each accepted turn once; later turns work.",
         source: "issues #18627 #16450; src no lock",
         modes: CHATS,
-        tested: "3 parallel turns on one conversation; check answers, ids, GET /messages, then one more turn.",
+        tested: "A turn on a conversation while another one streams; check answers, ids, GET /messages, then one more turn.",
         versions: None,
         load: Load::Sampled,
         judge: Judge::Run(same_conversation),

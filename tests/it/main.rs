@@ -18,6 +18,7 @@ mod docs;
 mod emulator;
 mod emulator_client;
 mod emulator_mutants;
+mod emulator_probes;
 mod emulator_replay;
 mod engine;
 mod flow;
