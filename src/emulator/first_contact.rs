@@ -6,7 +6,7 @@
 
 use super::core::Core;
 use super::fault::Fault;
-use super::state::{Newcomer, State};
+use super::state::State;
 
 impl Core {
     /// The end user that a new conversation of `name` belongs to: the known one, or a row of its own.
@@ -14,7 +14,7 @@ impl Core {
         if !self.behaviour.end_users_race && !self.broken(Fault::EndUserTwins) {
             return name.to_owned();
         }
-        let newcomer = state.newcomers.entry(name.to_owned()).or_insert_with(Newcomer::default);
+        let newcomer = state.newcomers.entry(name.to_owned()).or_default();
         if newcomer.answered {
             return state.known_as(name).to_owned();
         }
