@@ -25,6 +25,18 @@ impl App {
         Self { kind, key, form: form_of(kind), autoplay: tts_autoplay && kind.mode() == AppMode::Chat }
     }
 
+    /// Gives optional variables their defaults, as newer forms have them.
+    pub fn with_defaults(mut self) -> Self {
+        for variable in self.form.iter_mut().filter(|variable| !variable.required) {
+            variable.default = match variable.name {
+                "lang" => Some("en"),
+                "tone" => Some("plain"),
+                _ => None,
+            };
+        }
+        self
+    }
+
     /// Its mode.
     pub fn mode(&self) -> AppMode {
         self.kind.mode()
@@ -166,7 +178,7 @@ impl App {
 }
 
 fn form_of(kind: AppKind) -> Vec<Variable> {
-    let variable = |name, label, required, field| Variable { name, label, required, field };
+    let variable = |name, label, required, field| Variable { name, label, required, field, default: None };
     let tone = || variable("tone", "Tone", false, Field::Line(20));
     match kind {
         AppKind::Chat => vec![

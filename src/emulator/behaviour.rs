@@ -79,6 +79,12 @@ pub struct Behaviour {
     pub annotation_replies: bool,
     /// Where workflows run and agents think.
     pub flow: FlowBehaviour,
+    /// Forms have defaults, which stand for optional variables that are left out.
+    pub form_defaults: bool,
+    /// `GET /v1/` tells the version.
+    pub index: bool,
+    /// Parallel first requests of a new user make several end users of it.
+    pub end_users_race: bool,
 }
 
 /// What happens to the inputs of later turns.
@@ -180,6 +186,9 @@ fn documented() -> Behaviour {
         end_users: true,
         annotation_replies: true,
         flow: flow_behaviour::DOCUMENTED,
+        form_defaults: true,
+        index: false,
+        end_users_race: false,
     }
 }
 
@@ -220,6 +229,9 @@ fn dify_0_15() -> Behaviour {
         end_users: false,
         annotation_replies: false,
         flow: flow_behaviour::DIFY_0_15,
+        form_defaults: false,
+        index: true,
+        end_users_race: true,
     }
 }
 
@@ -260,5 +272,8 @@ fn dify_1_12() -> Behaviour {
         end_users: false,
         annotation_replies: false,
         flow: flow_behaviour::DIFY_1_12,
+        form_defaults: false,
+        index: false,
+        end_users_race: true,
     }
 }

@@ -22,9 +22,14 @@ impl Core {
     /// `GET /conversations`.
     pub(super) fn list_conversations(&self, app: usize, request: &Request) -> Result<Answer, Refusal> {
         self.demand_mode(app, AppMode::Chat)?;
-        let user = request.user_in_query().unwrap_or_else(|| DEFAULT_USER.to_owned());
+        let named = request.user_in_query();
+        let of_everybody = named.is_none() && self.broken(Fault::NoUserNoFilter);
+        let user = self.spelled_as_kept(named.unwrap_or_else(|| DEFAULT_USER.to_owned()));
         let last_id = self.last_id(request)?;
-        let limit = page_size(request, SCHEMA, 100, &self.behaviour)?;
+        let limit = match page_size(request, SCHEMA, 100, &self.behaviour) {
+            Err(_) if self.broken(Fault::LimitClamped) => 100,
+            other => other?,
+        };
         let mut sort = request.param("sort_by").unwrap_or("-updated_at");
         if !SORTS.contains(&sort) {
             let problem = Problem::NoChoice(SORTS);
@@ -37,7 +42,8 @@ impl Core {
             sort = "-created_at";
         }
         let state = self.state(app);
-        let sorted = sorted(self.listed(&state, &user), sort);
+        let listed = if of_everybody { state.all_conversations().collect() } else { self.listed(&state, &user) };
+        let sorted = sorted(listed, sort);
         let start = match last_id {
             None => 0,
             Some(id) => {
@@ -67,7 +73,7 @@ impl Core {
     }
 
     /// What the list shows, in no order.
-    fn listed<'a>(&self, state: &'a State, user: &str) -> Vec<&'a Conversation> {
+    fn listed<'a>(&self, state: &'a State, user: &'a str) -> Vec<&'a Conversation> {
         let mut listed: Vec<&Conversation> =
             state.conversations(user).filter(|conversation| conversation.listed && conversation.committed).collect();
         if self.broken(Fault::DeleteHidesAnother) && state.deleted.values().any(|owner| owner == user) {

@@ -48,12 +48,17 @@ impl Core {
         let behaviour = Behaviour::of(mutant.map_or(config.profile, |m| m.profile));
         kinds.retain(|kind| *kind != AppKind::Agent || behaviour.flow.newest_features);
         let autoplay = config.tts_autoplay || mutant.is_some_and(|m| m.tts_autoplay);
+        let behaviour = Behaviour::of(mutant.map_or(config.profile, |m| m.profile));
+        let served = |kind, key| {
+            let app = App::new(kind, key, autoplay);
+            if behaviour.form_defaults { app.with_defaults() } else { app }
+        };
         Self {
             pace: config.pace,
             last_info: Mutex::new(None),
             fault: mutant.map(|m| m.fault),
             states: kinds.iter().map(|kind| Mutex::new(first_state(*kind, &behaviour, rng.u64(..)))).collect(),
-            apps: kinds.into_iter().map(|kind| App::new(kind, random_key(&mut rng), autoplay)).collect(),
+            apps: kinds.into_iter().map(|kind| served(kind, random_key(&mut rng))).collect(),
             behaviour,
         }
     }
@@ -131,7 +136,8 @@ impl Core {
                     headers.push(("access-control-expose-headers", exposed.to_owned()));
                 }
             }
-            headers.push(("x-version", version.to_owned()));
+            let told = if self.broken(Fault::OtherVersionInHeader) { "0.15.2" } else { version };
+            headers.push(("x-version", told.to_owned()));
             headers.push(("x-env", "PRODUCTION".to_owned()));
         }
         headers

@@ -13,6 +13,8 @@ pub struct Variable {
     pub required: bool,
     /// What it takes.
     pub field: Field,
+    /// What stands for it where it is left out.
+    pub default: Option<&'static str>,
 }
 
 /// What a variable takes.
@@ -42,7 +44,7 @@ impl Field {
 impl Variable {
     /// The variable as an entry of `user_input_form`.
     pub fn document(&self) -> Value {
-        let mut inner = json!({"default": "", "label": self.label});
+        let mut inner = json!({"default": self.default.unwrap_or_default(), "label": self.label});
         match &self.field {
             Field::Line(max) => inner["max_length"] = json!(max),
             Field::Select(options) => inner["options"] = json!(options),
@@ -101,7 +103,7 @@ pub fn check(
             None | Some(Value::Null) if variable.required => {
                 return Err(InputFault::Refused(format!("{} is required in input form", variable.name)));
             }
-            None | Some(Value::Null) => Value::Null,
+            None | Some(Value::Null) => variable.default.map_or(Value::Null, |default| json!(default)),
             Some(value) => check_value(variable, value)?,
         };
         checked.insert(variable.name.to_owned(), value);
@@ -170,7 +172,7 @@ mod tests {
     use super::*;
 
     fn form() -> Vec<Variable> {
-        let variable = |name, required, field| Variable { name, label: name, required, field };
+        let variable = |name, required, field| Variable { name, label: name, required, field, default: None };
         vec![
             variable("name", true, Field::Line(5)),
             variable("lang", false, Field::Select(&["en", "fr"])),
@@ -189,6 +191,15 @@ mod tests {
     #[test]
     fn optional_variables_left_out_become_null_and_undeclared_ones_are_dropped() {
         assert_eq!(checked(json!({"name": "A", "zzz": 1})), Ok(json!({"name": "A", "lang": null, "age": null})));
+    }
+
+    #[test]
+    fn a_default_stands_for_what_is_left_out_and_for_nothing_else() {
+        let field = Field::Select(&["en", "fr"]);
+        let form = [Variable { name: "lang", label: "Lang", required: false, field, default: Some("en") }];
+        let lang = |given: Value| check(&form, given.as_object().unwrap(), false).unwrap()["lang"].clone();
+        assert_eq!([lang(json!({})), lang(json!({"lang": null})), lang(json!({"lang": "fr"}))], ["en", "en", "fr"]);
+        assert_eq!(form[0].document()["select"]["default"], "en");
     }
 
     #[test]

@@ -414,8 +414,19 @@ impl Generation {
         };
         let truncated = (self.core.broken(Fault::LaterAnswerTruncated) && !self.opening.first)
             || (self.core.broken(Fault::AgentKeepsLastChunk) && self.mode().thinks());
-        let answer = if truncated { self.last_chunk.trim() } else { self.answer.trim() };
+        let lost = self.stopped && self.core.broken(Fault::StoppedAnswerLost);
+        let answer = match (lost, truncated) {
+            (true, _) => "",
+            (false, true) => self.last_chunk.trim(),
+            (false, false) => self.answer.trim(),
+        };
         let mut state = self.core.state(self.opening.app);
+        if self.core.broken(Fault::AnswerReadLate) && !self.opening.first && !self.stopped {
+            state.slips.unread.insert(self.opening.ids.message.clone());
+        }
+        if self.stopped && self.core.broken(Fault::StoppedConversationLocked) {
+            state.slips.locked.insert(id.clone());
+        }
         if let Some(message) = state.message_mut(&self.opening.user, id, &self.opening.ids.message) {
             message.answer = answer.to_owned();
         }
@@ -438,6 +449,9 @@ impl Generation {
             message.error = Some(text.to_owned());
         }
         if let Some(conversation) = state.conversation_mut(&self.opening.user, id) {
+            if self.core.broken(Fault::FailedTurnForgotten) {
+                conversation.messages.retain(|message| message.id != self.opening.ids.message);
+            }
             conversation.committed |= self.core.broken(Fault::CommittedAtEnd);
         }
     }
@@ -445,7 +459,9 @@ impl Generation {
 
 impl Drop for Generation {
     fn drop(&mut self) {
-        self.core.state(self.opening.app).running.remove(&self.opening.ids.task);
+        let mut state = self.core.state(self.opening.app);
+        state.running.remove(&self.opening.ids.task);
+        state.make_known(&self.opening.user);
     }
 }
 

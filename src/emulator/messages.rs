@@ -17,11 +17,17 @@ impl Core {
     pub(super) fn stop(&self, app: usize, mode: AppMode, task: &str, request: &Request) -> Result<Answer, Refusal> {
         let body = request.json(&self.behaviour)?;
         let user = user_in_body(&body).ok_or_else(Refusal::user_missing)?;
-        self.demand_mode(app, mode)?;
-        if let Some(running) = self.state(app).running.get(task)
-            && running.user == user
-        {
-            running.stop.cancel();
+        let any_app = mode == AppMode::Completion && self.broken(Fault::CompletionStopOfAnyApp);
+        if !any_app {
+            self.demand_mode(app, mode)?;
+        }
+        let known = self.state(app).running.contains_key(task);
+        let ended = self.stop_task(app, task, &user);
+        if ended && self.broken(Fault::StopNotFound) {
+            return Err(Refusal::not_found("Task not found."));
+        }
+        if !known && self.broken(Fault::UnknownTaskSlips) {
+            return Err(Refusal::internal());
         }
         self.stop_run(app, task, &user);
         let mut answer = self.json(200, &json!({"result": "success"}));
@@ -29,6 +35,23 @@ impl Core {
             answer.headers = self.headers("text/html; charset=utf-8", true);
         }
         Ok(answer)
+    }
+
+    /// Ends a turn of this user, and says whether it is of this user.
+    fn stop_task(&self, app: usize, task: &str, user: &str) -> bool {
+        let state = self.state(app);
+        let Some(running) = state.running.get(task) else { return false };
+        let own = running.user == state.known_as(user);
+        if self.broken(Fault::StopOnlySaid) {
+            return own;
+        }
+        if own || self.broken(Fault::StrangerStops) {
+            running.stop.cancel();
+            if self.broken(Fault::StopStopsUser) {
+                state.running.values().filter(|other| other.user == user).for_each(|other| other.stop.cancel());
+            }
+        }
+        own
     }
 
     /// `POST /messages/{id}/feedbacks`.
@@ -51,7 +74,7 @@ impl Core {
         };
         let content = body.get("content").and_then(Value::as_str).map(str::to_owned);
         let mut state = self.state(app);
-        let home = state.message_home(id).filter(|home| home.user == user).cloned();
+        let home = state.message_home(id).filter(|home| home.user == state.known_as(&user)).cloned();
         let home = home.ok_or_else(|| Refusal::not_found("Message Not Exists."))?;
         if let Some(conversation) = &home.conversation
             && let Some(message) = state.message_mut(&user, conversation, id)
@@ -115,7 +138,9 @@ impl Core {
     pub(super) fn suggested(&self, app: usize, id: &str, request: &Request) -> Result<Answer, Refusal> {
         let user = request.user_in_query().ok_or_else(Refusal::user_missing)?;
         self.demand_mode(app, AppMode::Chat)?;
-        let known = self.state(app).message_home(id).is_some_and(|home| home.user == user);
+        let state = self.state(app);
+        let known = state.message_home(id).is_some_and(|home| home.user == state.known_as(&user));
+        drop(state);
         if !known {
             let nobody_s = self.state(app).message_home(id).is_none();
             if nobody_s && self.broken(Fault::SuggestionsForUnknown) {

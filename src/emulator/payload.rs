@@ -32,6 +32,9 @@ pub struct Payload {
 impl Core {
     /// The body of a turn as a JSON object.
     pub(super) fn body_of_turn(&self, request: &Request) -> Result<Map<String, Value>, Refusal> {
+        if let Some(slip) = self.slip_of_body(request) {
+            return slip;
+        }
         request.json(&self.behaviour).map_err(|refusal| {
             if refusal.code == "bad_request" && self.broken(Fault::MalformedJson415) {
                 Refusal::unsupported_media_type()
@@ -49,10 +52,12 @@ impl Core {
             None if self.broken(Fault::AnonymousUser) && blocking_asked => "anonymous".to_owned(),
             None => return Err(Refusal::user_missing()),
         };
+        let user = self.spelled_as_kept(user);
         if self.behaviour.database_slips && user.chars().count() > COLUMN_CHARS {
             return Err(Refusal::unknown(&self.behaviour));
         }
         self.demand_mode(app, mode)?;
+        self.refuse_unknown_fields(body)?;
         let schema = match mode {
             AppMode::Chat | AppMode::AgentChat | AppMode::Agent | AppMode::AdvancedChat => "ChatRequestPayload",
             AppMode::Workflow => "WorkflowRunPayload",

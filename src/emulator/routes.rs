@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::answer::{Answer, Reply};
 use super::config::AppMode;
@@ -47,6 +47,7 @@ enum Endpoint {
     WorkflowStop(String),
     WorkflowLogs,
     Form(String),
+    Index,
 }
 
 impl Endpoint {
@@ -67,6 +68,7 @@ impl Endpoint {
             Endpoint::RunWorkflow(_) | Endpoint::WorkflowStop(_) => &["POST"],
             Endpoint::RunDetail(_) | Endpoint::RunEvents(_) | Endpoint::WorkflowLogs => &["GET"],
             Endpoint::Form(_) => &["GET", "POST"],
+            Endpoint::Index => &["GET"],
         }
     }
 
@@ -82,7 +84,10 @@ impl Core {
             return Reply::Whole(self.unknown_route());
         };
         if request.method == "OPTIONS" {
-            return Reply::Whole(self.options(&endpoint));
+            return Reply::Whole(self.options(&endpoint, request));
+        }
+        if endpoint == Endpoint::Index {
+            return Reply::Whole(self.index());
         }
         if !endpoint.allows(&request.method) {
             let refusal = Refusal::new(405, "method_not_allowed", "The method is not allowed for the requested URL.");
@@ -144,6 +149,9 @@ impl Core {
                     .run_events(app, &id, request)
                     .unwrap_or_else(|refusal| Reply::Whole(self.refuse(&refusal)));
             }
+            Endpoint::WorkflowStop(_) if self.broken(Fault::WorkflowStopOfAnyApp) => {
+                Ok(self.json(200, &json!({"result": "success"})))
+            }
             Endpoint::WorkflowStop(task) => self.stop_workflow(app, &task, request),
             Endpoint::WorkflowLogs => self.list_logs(app, request),
             Endpoint::Form(token) if request.method == "POST" => {
@@ -151,6 +159,7 @@ impl Core {
                 return reply.unwrap_or_else(|refusal| Reply::Whole(self.refuse(&refusal)));
             }
             Endpoint::Form(token) => self.show_form(app, &token),
+            Endpoint::Index => Ok(self.index()),
         };
         Reply::Whole(whole.unwrap_or_else(|refusal| self.refuse(&refusal)))
     }
@@ -178,6 +187,7 @@ impl Core {
             ["conversations", id, "variables"] => {
                 self.conversation_id(id).and_then(|id| recent(Endpoint::Variables(id)))
             }
+            [""] => self.behaviour.index.then_some(Endpoint::Index),
             ["files", "upload"] => Some(Endpoint::Upload),
             ["files", id, "preview"] => uuid_text(id).and_then(|id| recent(Endpoint::Preview(id))),
             ["audio-to-text"] => Some(Endpoint::AudioToText),
@@ -221,10 +231,26 @@ impl Core {
         uuid_text(text)
     }
 
-    fn options(&self, endpoint: &Endpoint) -> Answer {
+    fn options(&self, endpoint: &Endpoint, request: &Request) -> Answer {
         let mut headers = self.headers("text/html; charset=utf-8", true);
         headers.push(("allow", format!("{}, OPTIONS", endpoint.methods().join(", "))));
+        if request.header("origin").is_some() && request.header("access-control-request-method").is_some() {
+            if self.broken(Fault::PreflightNeedsKey) && request.header("authorization").is_none() {
+                return self.refuse(&Refusal::unauthorized("Access token is invalid"));
+            }
+            if self.behaviour.version.is_none() {
+                headers.push(("access-control-allow-origin", "*".to_owned()));
+            }
+            let wanted = request.header("access-control-request-headers").unwrap_or_default();
+            headers.push(("access-control-allow-methods", "DELETE, GET, OPTIONS, PATCH, POST, PUT".to_owned()));
+            headers.push(("access-control-allow-headers", wanted.to_owned()));
+        }
         Answer { status: 200, headers, body: Vec::new() }
+    }
+
+    fn index(&self) -> Answer {
+        let version = self.behaviour.version.unwrap_or_default();
+        self.json(200, &json!({"welcome": "Dify OpenAPI", "api_version": "v1", "server_version": version}))
     }
 
     fn authenticate(&self, request: &Request, endpoint: &Endpoint) -> Result<usize, Refusal> {

@@ -2,7 +2,7 @@
 //!
 //! Nothing is shared between apps; a user name means another person under another key.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde_json::{Map, Value};
 use tokio_util::sync::CancellationToken;
@@ -42,9 +42,7 @@ pub struct State {
     pub deleted: HashMap<String, String>,
     /// Deleted conversations themselves, kept only where a fault needs them.
     pub graveyard: HashMap<String, (String, Conversation)>,
-    /// The query of the latest turn of the app.
-    pub latest_query: Option<String>,
-    /// What each end user's latest completion said, for the fault that remembers it.
+    /// What each end user said last, for the faults that remember it.
     pub latest_queries: HashMap<String, String>,
     /// How many `/info` were answered.
     pub infos: u64,
@@ -60,7 +58,31 @@ pub struct State {
     pub jobs: Vec<String>,
     /// What agents and workflows remember.
     pub memory: Memory,
+    /// Users since their first turn, kept only where they can have twins.
+    pub newcomers: HashMap<String, Newcomer>,
+    /// What only faults remember.
+    pub slips: Slips,
     next_sequence: u64,
+}
+
+/// A user whose first turn was seen.
+#[derive(Debug, Clone, Default)]
+pub struct Newcomer {
+    /// Its rows; the first one is found by its name.
+    pub rows: BTreeSet<String>,
+    /// The first turn was answered.
+    pub answered: bool,
+}
+
+/// What faults remember between requests.
+#[derive(Debug, Default)]
+pub struct Slips {
+    /// Conversations that cannot be continued.
+    pub locked: HashSet<String>,
+    /// Messages whose answer nobody has asked for yet.
+    pub unread: HashSet<String>,
+    /// Message ids by what was asked.
+    pub replies: HashMap<String, String>,
 }
 
 /// One conversation.
@@ -213,7 +235,6 @@ impl State {
             feedbacks: Vec::new(),
             deleted: HashMap::new(),
             graveyard: HashMap::new(),
-            latest_query: None,
             latest_queries: HashMap::new(),
             infos: 0,
             files: HashMap::new(),
@@ -222,6 +243,8 @@ impl State {
             annotation_reply: false,
             jobs: Vec::new(),
             memory: Memory::default(),
+            newcomers: HashMap::new(),
+            slips: Slips::default(),
             next_sequence: 0,
         }
     }
@@ -261,17 +284,23 @@ impl State {
 
     /// The conversation of a user.
     pub fn conversation(&self, user: &str, id: &str) -> Option<&Conversation> {
-        self.users.get(user)?.get(id)
+        self.users.get(self.known_as(user))?.get(id)
     }
 
     /// The conversation of a user, to be changed.
     pub fn conversation_mut(&mut self, user: &str, id: &str) -> Option<&mut Conversation> {
-        self.users.get_mut(user)?.get_mut(id)
+        let user = self.known_as(user).to_owned();
+        self.users.get_mut(&user)?.get_mut(id)
     }
 
     /// All conversations of a user, in no order.
-    pub fn conversations(&self, user: &str) -> impl Iterator<Item = &Conversation> {
-        self.users.get(user).into_iter().flat_map(HashMap::values)
+    pub fn conversations<'a>(&'a self, user: &'a str) -> impl Iterator<Item = &'a Conversation> {
+        self.users.get(self.known_as(user)).into_iter().flat_map(HashMap::values)
+    }
+
+    /// All conversations of all users, in no order.
+    pub fn all_conversations(&self) -> impl Iterator<Item = &Conversation> {
+        self.users.values().flat_map(HashMap::values)
     }
 
     /// Who owns a conversation.
@@ -281,12 +310,13 @@ impl State {
 
     /// Takes a conversation and its messages out.
     pub fn remove(&mut self, user: &str, id: &str) -> Option<Conversation> {
-        let conversation = self.users.get_mut(user)?.remove(id)?;
+        let user = self.known_as(user).to_owned();
+        let conversation = self.users.get_mut(&user)?.remove(id)?;
         self.owners.remove(id);
         for message in &conversation.messages {
             self.messages.remove(&message.id);
         }
-        self.deleted.insert(id.to_owned(), user.to_owned());
+        self.deleted.insert(id.to_owned(), user);
         Some(conversation)
     }
 
@@ -336,16 +366,16 @@ impl State {
         conversation.messages.iter().find(|m| m.id == id).map(|m| m.answer.clone())
     }
 
-    /// Some turn under way of another user.
-    pub fn running_of_another(&self, user: &str) -> Option<&Running> {
-        self.running.values().find(|running| running.user != user)
+    /// Some turn under way of another user whose name differs in its last character only.
+    pub fn running_of_namesake(&self, user: &str) -> Option<&Running> {
+        let stem = |name: &str| name.char_indices().next_back().map(|(at, _)| name[..at].to_owned());
+        let own = stem(user);
+        self.running.values().find(|running| running.user != user && stem(&running.user) == own)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
-
     use super::*;
 
     fn moment(seconds: u64) -> Moment {

@@ -53,6 +53,9 @@ impl Core {
                 self.touch_in_vain(app, &body);
             }
             let payload = payload?;
+            if let Some(answer) = self.crowded(&self.state(app), &payload.user) {
+                return Ok(Reply::Whole(answer));
+            }
             let streaming = payload.streaming;
             let generation = match self.apps[app].mode() {
                 AppMode::AdvancedChat => return self.chatflow_turn(app, &body, payload, now),
@@ -107,8 +110,9 @@ impl Core {
             prompt.system = Some(line);
             prompt.user = Some(shown(&files, payload.query.clone()));
         }
-        let said = given.unwrap_or(payload.query);
         let mut state = self.state(app);
+        let message = self.message_id(&mut state, &payload);
+        let said = given.unwrap_or(payload.query);
         let addition = match state.latest_queries.get(&payload.user) {
             Some(before) if self.broken(Fault::CompletionRemembers) && payload.conversation_sent => {
                 format!(" | before: {before}")
@@ -118,7 +122,7 @@ impl Core {
         if self.broken(Fault::CompletionRemembers) {
             state.latest_queries.insert(payload.user.clone(), said.clone());
         }
-        let ids = Ids { task: state.uuid(), message: state.uuid(), conversation: None, created_at: now.unix_seconds() };
+        let ids = Ids { task: state.uuid(), message, conversation: None, created_at: now.unix_seconds() };
         state.add_lone_message(&payload.user, &ids.message);
         drop(state);
         let plan = model::plan(&prompt, self.pace, &addition);
@@ -151,7 +155,7 @@ impl Core {
         let prompt = Prompt {
             system: self.apps[app].system_line(&place.inputs),
             history,
-            user: Some(shown(&files, payload.query.clone())),
+            user: Some(shown(&files, self.query_for_model(&state, &place.conversation, &payload.query))),
             steering: payload.query.clone(),
         };
         let annotation = self.matching_annotation(&state, &payload.query, payload.streaming);
@@ -159,7 +163,7 @@ impl Core {
         let message = Message {
             id: state.uuid(),
             inputs: place.inputs,
-            query: self.stored_query(&mut state, &payload.query),
+            query: self.stored_query(&mut state, &payload),
             answer: String::new(),
             error: None,
             created_at: now.unix_seconds(),
@@ -176,6 +180,9 @@ impl Core {
         let ids = Ids { task, message: message.id.clone(), conversation: Some(shown), created_at };
         if let Some(conversation) = state.conversation_mut(&place.user, &place.conversation) {
             self.touch(conversation, now);
+            if self.broken(Fault::LaterTurnRenames) && !place.first && payload.name_by_model {
+                conversation.name = title(&payload.query);
+            }
         }
         state.add_message(&place.user, &place.conversation, message);
         // the echo grows with the history: built outside the lock
@@ -214,6 +221,7 @@ impl Core {
             (conversation.listed, conversation.committed) = (false, false);
             state.restore(&owner, conversation);
         }
+        let locked = state.slips.locked.contains(&id);
         let user = match state.owner(&id) {
             Some(owner) if self.broken(Fault::StrangerContinues) => owner.to_owned(),
             _ => payload.user.clone(),
@@ -228,6 +236,10 @@ impl Core {
             }
             return Err(self.conversation_not_found("chat-messages"));
         };
+        if locked {
+            let text = "The conversation has ended. Please start a new conversation.";
+            return Err(Refusal::new(400, "conversation_completed", text));
+        }
         let inputs = self.later_inputs(app, conversation, payload)?;
         Ok(Place { user, conversation: id, inputs, first: false })
     }
@@ -267,10 +279,11 @@ impl Core {
             && state.running.values().any(|running| running.first && running.user == payload.user);
         let name = self.new_name(payload);
         let introduction = self.apps[app].introduction(&inputs);
-        let conversation = state.open(&payload.user, id.clone(), name, inputs.clone(), introduction, now);
+        let user = self.end_user_row(state, &payload.user, &payload.query);
+        let conversation = state.open(&user, id.clone(), name, inputs.clone(), introduction, now);
         conversation.listed = !unlisted;
         conversation.committed = !self.broken(Fault::CommittedAtEnd);
-        Ok(Place { user: payload.user.clone(), conversation: id, inputs, first: true })
+        Ok(Place { user, conversation: id, inputs, first: true })
     }
 
     fn new_conversation_id(&self, state: &mut State, payload: &Payload) -> String {
@@ -279,13 +292,16 @@ impl Core {
             return format!("conv-{}", id.replace('-', ""));
         }
         if self.broken(Fault::ConversationIdShared) {
-            let other = state.running_of_another(&payload.user).filter(|running| running.first);
+            let other = state.running_of_namesake(&payload.user).filter(|running| running.first);
             return other.and_then(|running| running.conversation.clone()).unwrap_or(id);
         }
         id
     }
 
     fn new_name(&self, payload: &Payload) -> String {
+        if self.broken(Fault::NameEmpty) {
+            return String::new();
+        }
         let by_model = payload.name_by_model && self.behaviour.version.is_some();
         if by_model {
             return title(&payload.query);
@@ -307,28 +323,30 @@ impl Core {
         streaming: bool,
     ) -> Result<Map<String, Value>, Refusal> {
         let fill = self.broken(Fault::RequiredFilled) && !streaming;
-        form::check(&self.apps[app].form, given, fill).map_err(|fault| match fault {
+        self.check_inputs(&self.apps[app].form, given, fill).map_err(|fault| match fault {
             InputFault::Refused(text) => Refusal::invalid(text),
             InputFault::OddNumber if self.behaviour.number_list_slips => Refusal::internal(),
             InputFault::OddNumber => Refusal::invalid("a number in the input form must be a valid number"),
         })
     }
 
-    fn stored_query(&self, state: &mut State, query: &str) -> String {
+    fn stored_query(&self, state: &mut State, payload: &Payload) -> String {
+        let query = &payload.query;
         if self.broken(Fault::QueryStoredAsLatin1) {
             return query.chars().map(|ch| if u32::from(ch) > 255 { '?' } else { ch }).collect();
         }
         if self.broken(Fault::QueryOfPreviousTurn) {
-            return state.latest_query.replace(query.to_owned()).unwrap_or_else(|| query.to_owned());
+            let before = state.latest_queries.insert(payload.user.clone(), query.clone());
+            return before.unwrap_or_else(|| query.clone());
         }
-        query.to_owned()
+        query.clone()
     }
 
     fn foreign_query(&self, state: &State, user: &str) -> String {
         if !self.broken(Fault::ForeignQueryInAnswer) {
             return String::new();
         }
-        state.running_of_another(user).map(|running| format!(" | user: {}", running.query)).unwrap_or_default()
+        state.running_of_namesake(user).map(|running| format!(" | user: {}", running.query)).unwrap_or_default()
     }
 
     /// Moves `updated_at` to now.

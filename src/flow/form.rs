@@ -70,7 +70,7 @@ mod tests {
 
     fn required(kind: ControlKind, max_length: Option<u64>, options: &[&str]) -> InputField {
         let options = options.iter().map(|o| (*o).to_owned()).collect();
-        InputField { variable: "v".into(), kind, required: true, max_length, options }
+        InputField { variable: "v".into(), kind, required: true, max_length, options, default: None }
     }
 
     #[test]

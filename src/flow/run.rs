@@ -4,7 +4,7 @@ use super::session::Session;
 use super::steps::{Halt, Lane, run_steps};
 use super::target::AppTarget;
 use super::{cleanup, form, scope, seed};
-use crate::model::{App, Outcome};
+use crate::model::{App, ControlKind, Outcome};
 use crate::report::run::{ExpectationFailure, ScenarioResult};
 use crate::scenario::ast::{Need, Scenario};
 use crate::scenario::template::Renderer;
@@ -130,7 +130,20 @@ pub fn not_applicable(scenario: &Scenario, app: &App) -> Option<String> {
             app.required_input().map(|f| format!("the app declares a required input, `{}`", f.variable))
         }
         Need::Blocking if !mode.can_block() => Some(format!("{mode} apps have no blocking mode")),
+        Need::LimitedInput if app.limited_input().is_none() => {
+            Some("the app declares no text input with a greatest length".to_owned())
+        }
+        Need::SelectInput if app.input_of(ControlKind::Select).is_none() => {
+            Some("the app declares no select".to_owned())
+        }
+        Need::NumberInput if app.input_of(ControlKind::Number).is_none() => {
+            Some("the app declares no number input".to_owned())
+        }
+        Need::DefaultInput if app.defaulted_input().is_none() => {
+            Some("the app declares no optional input with a default".to_owned())
+        }
         Need::TextInput | Need::RequiredInput | Need::Blocking | Need::OtherApp => None,
+        Need::LimitedInput | Need::SelectInput | Need::NumberInput | Need::DefaultInput => None,
     })
 }
 
@@ -246,7 +259,7 @@ fn count(failed: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{AppMode, ControlKind, InputField};
+    use crate::model::{AppMode, InputField};
 
     fn scenario(needs: Vec<Need>) -> Scenario {
         let text = "difyprobe: 1\nid: a.b\ntitle: T\ntarget: {app: [chat, agent-chat], mode: streaming}\nsteps: [{id: s, info: }]\n";
@@ -260,6 +273,7 @@ mod tests {
             required,
             max_length: None,
             options: vec![],
+            default: None,
         };
         let inputs = if required { vec![field] } else { vec![] };
         App { label: "x".into(), mode: Some(mode), inputs, form_known: true, server_version: None }

@@ -5,6 +5,7 @@
 
 use super::run::Visit;
 use super::target::AppTarget;
+use crate::model::ControlKind;
 use crate::scenario::ast::{Data, Pick, Scenario};
 use crate::scenario::template::{Renderer, TemplateError};
 use serde_json::{Map, Value, json};
@@ -63,6 +64,13 @@ pub(super) fn start(
             "mode": app.app.mode.map(|m| m.as_str()),
             "text_input": name_of(app.app.text_input()),
             "required_input": name_of(app.app.required_input()),
+            "limited_input": name_of(app.app.limited_input()),
+            "max_length": app.app.limited_input().and_then(|f| f.max_length),
+            "select_input": name_of(app.app.input_of(ControlKind::Select)),
+            "select_option": app.app.input_of(ControlKind::Select).and_then(|f| f.options.last()),
+            "number_input": name_of(app.app.input_of(ControlKind::Number)),
+            "defaulted_input": name_of(app.app.defaulted_input()),
+            "default_value": app.app.defaulted_input().and_then(|f| f.default.as_ref()),
         }),
     );
     names.insert("user".into(), json!(user));
@@ -140,6 +148,7 @@ steps:
             required,
             max_length: None,
             options: vec![],
+            default: None,
         };
         let app = App {
             label: "mine".into(),
@@ -158,7 +167,12 @@ steps:
     fn built_in_names_data_and_vars_are_there() {
         let names = names(1, 2, 5);
         assert_eq!(names["user"], "difyprobe-r1-test.scope-mine-1-2");
-        assert_eq!(names["app"], json!({"label": "mine", "mode": "chat", "text_input": "t", "required_input": "n"}));
+        let app = json!({
+            "label": "mine", "mode": "chat", "text_input": "t", "required_input": "n", "limited_input": null,
+            "max_length": null, "select_input": null, "select_option": null, "number_input": "n",
+            "defaulted_input": null, "default_value": null
+        });
+        assert_eq!(names["app"], app);
         assert_eq!(names["run"], json!({"id": "r1", "seed": 5}));
         assert_eq!(names["who"], "Grace of Oslo (t)");
         assert_eq!(names["number"], 2);

@@ -110,6 +110,9 @@ pub struct InputField {
     pub max_length: Option<u64>,
     /// Legal values of a select.
     pub options: Vec<String>,
+    /// What stands for it where it is left out; `None` where the form says nothing, null or the empty text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default: Option<serde_json::Value>,
 }
 
 /// One application of the target.
@@ -132,6 +135,21 @@ impl App {
     pub fn text_input(&self) -> Option<&InputField> {
         let text = |f: &&InputField| f.kind.is_text();
         self.inputs.iter().filter(text).find(|f| f.required).or_else(|| self.inputs.iter().find(text))
+    }
+
+    /// The first text variable with a greatest length, if any.
+    pub fn limited_input(&self) -> Option<&InputField> {
+        self.inputs.iter().find(|f| f.kind.is_text() && f.max_length.is_some())
+    }
+
+    /// The first variable of this kind, if any.
+    pub fn input_of(&self, kind: ControlKind) -> Option<&InputField> {
+        self.inputs.iter().find(|f| f.kind == kind)
+    }
+
+    /// The first optional variable with a default, if any.
+    pub fn defaulted_input(&self) -> Option<&InputField> {
+        self.inputs.iter().find(|f| !f.required && f.default.is_some())
     }
 
     /// The first required variable, if any.

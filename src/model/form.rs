@@ -19,6 +19,7 @@ fn field((control, about): (&String, &Value)) -> Option<InputField> {
         required: about.get("required").and_then(Value::as_bool).unwrap_or(false),
         max_length: about.get("max_length").and_then(Value::as_u64).filter(|n| *n > 0),
         options: options.filter_map(text_of).collect(),
+        default: about.get("default").filter(|d| !d.is_null() && d.as_str() != Some("")).cloned(),
     })
 }
 

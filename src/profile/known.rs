@@ -100,6 +100,30 @@ pub const DIFY_1_12: &[Known] = &[
         reason: "variable_name is answered with 500 on PostgreSQL",
         source: "measured on 1.12.1",
     },
+    Known {
+        rule: "req.json.non-object",
+        checks: &["status"],
+        reason: "500 `unknown` for any JSON body that is no object",
+        source: "measured on 1.12.1",
+    },
+    Known {
+        rule: "stop.wrong-user-noop",
+        checks: &["chatflow"],
+        reason: "a chatflow is stopped by anybody: its text runs on, then the run fails and the stored answer is empty",
+        source: "measured on 1.12.1",
+    },
+    Known {
+        rule: "concurrency.end-user-race",
+        checks: &["listed", "continued"],
+        reason: "parallel first requests of a new user make several end users, of which one is found later",
+        source: "langgenius/dify issue 28675; measured on 1.12.1",
+    },
+    Known {
+        rule: "http.version-header",
+        checks: &["index"],
+        reason: "GET /v1/ does not exist; X-Version is the only place",
+        source: "measured on 1.12.1",
+    },
 ];
 
 /// Dify before 1.0.
@@ -224,5 +248,23 @@ pub const DIFY_0_15: &[Known] = &[
         checks: &["seconds"],
         reason: "times of GET /workflows/run/{id} are texts such as `Mon, 23 Nov 2026 10:24:33 -0000`",
         source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "req.json.non-object",
+        checks: &["status"],
+        reason: "500 `unknown` for any JSON body that is no object",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "chat.name.generated",
+        checks: &["prefix"],
+        reason: "a new conversation is called \"New conversation\"",
+        source: "measured on 0.15.3",
+    },
+    Known {
+        rule: "concurrency.end-user-race",
+        checks: &["listed", "continued"],
+        reason: "parallel first requests of a new user make several end users, of which one is found later",
+        source: "langgenius/dify issue 28675; measured on 0.15.3",
     },
 ];

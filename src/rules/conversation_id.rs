@@ -84,7 +84,8 @@ fn stable(s: &Seen, n: &mut Notes) {
 /// Source: Dify source: the rows are committed before the first event; real bugs: issues 14893, 8858, 20401, 28481.
 fn persisted(run: &Run, app: &App, n: &mut Notes) {
     for conversation in run.conversations_of(app) {
-        let Some(first) = conversation.first() else { continue };
+        let raced = run.raced(app, &conversation.user);
+        let Some(first) = conversation.first().filter(|_| !raced) else { continue };
         let known_at = first_event_us(run.at(first));
         for s in run.on(app).filter(|s| s.exchange.timing.sent_us >= known_at && conversation.alive_during(s)) {
             persisted_for(run, conversation, s, n);

@@ -33,7 +33,7 @@ fn list_complete(run: &Run, app: &App, n: &mut Notes) {
         let ended = list.seen.exchange.ended_us();
         let own = || run.conversations_of(app).filter(|c| c.user == list.user && c.from_start);
         let busy = own().any(|c| c.turns.first().is_some_and(|t| t.sent_us < ended && t.ended_us > sent));
-        if own().next().is_none() || busy {
+        if own().next().is_none() || busy || run.raced(app, list.user) {
             continue;
         }
         let there = own().filter(|c| {
@@ -113,7 +113,7 @@ fn updated_at(run: &Run, app: &App, n: &mut Notes) {
             });
             let changed = conversation.turns.iter().any(|t| {
                 let inside = t.sent_us >= before.exchange.ended_us() && t.ended_us <= after.exchange.timing.sent_us;
-                t.completed && inside && surely_later(conversation, before, t)
+                t.completed && inside && surely_later(run, conversation, before, t)
             });
             if changed {
                 let grew = number(is, "updated_at") > number(was, "updated_at");
@@ -127,10 +127,14 @@ fn updated_at(run: &Run, app: &App, n: &mut Notes) {
 
 /// Whether a turn came so long after the activity that a read showed that the whole seconds must differ. Creation rounds
 /// to seconds and later updates truncate, so the first update needs more distance than those after it.
-fn surely_later(conversation: &Conversation, read: &Seen, turn: &Turn) -> bool {
+fn surely_later(run: &Run, conversation: &Conversation, read: &Seen, turn: &Turn) -> bool {
     let before: Vec<&Turn> = conversation.turns_before(read).collect();
     let distance_us = if before.len() >= 2 { 1_050_000 } else { 2_000_000 };
-    before.iter().map(|t| t.ended_us).max().is_some_and(|last| turn.sent_us >= last + distance_us)
+    let of_conversation = |s: &&Seen| s.route.ids.first().is_some_and(|id| *id == conversation.id) && s.succeeded();
+    let renames = run.seen.iter().filter(|s| s.endpoint() == Endpoint::ConversationRename).filter(of_conversation);
+    let renamed = renames.map(|s| s.exchange.ended_us()).filter(|at| *at <= turn.sent_us);
+    let last = before.iter().map(|t| t.ended_us).max().map(|last| renamed.fold(last, u64::max));
+    last.is_some_and(|last| turn.sent_us >= last + distance_us)
 }
 
 fn walks<'r, 't>(run: &'r Run<'t>, app: &'r App) -> Vec<Vec<List<'r, 't>>> {
@@ -188,7 +192,7 @@ fn judge_walk(run: &Run, app: &App, walk: &[List], n: &mut Notes) {
         let still = c.turns.iter().all(|t| t.ended_us <= from || t.sent_us >= to);
         still && c.deleted_us.is_none_or(|at| at < from || at > to)
     });
-    if !quiet {
+    if !quiet || run.raced(app, first.user) {
         return;
     }
     let known = own()
@@ -288,7 +292,11 @@ fn delete(run: &Run, app: &App, n: &mut Notes) {
             }
             continue;
         };
-        if s.sent.user.as_deref() != Some(&conversation.user) || !conversation.turns.iter().any(|t| t.completed) {
+        let raced = run.raced(app, &conversation.user);
+        if raced
+            || s.sent.user.as_deref() != Some(&conversation.user)
+            || !conversation.turns.iter().any(|t| t.completed)
+        {
             continue;
         }
         let first = conversation.deleted_us.is_none_or(|at| at == s.exchange.timing.sent_us);

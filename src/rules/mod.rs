@@ -5,6 +5,7 @@ mod grammar;
 mod nodes;
 mod notes;
 mod offered;
+mod pace;
 mod parity;
 mod request;
 mod rule;
@@ -39,6 +40,18 @@ mod workflow;
 mod workflow_nodes;
 mod workflow_runs;
 
+mod bodies;
+mod failed_turns;
+mod http;
+mod input_form;
+mod limits;
+mod naming;
+mod overload;
+mod side_by_side;
+mod stops;
+mod users;
+mod wrong_mode;
+
 pub mod judge;
 pub mod tally;
 
@@ -70,6 +83,17 @@ const AREAS: &[&[Rule]] = &[
     workflow_runs::RULES,
     variables::RULES,
     human_input::RULES,
+    users::RULES,
+    bodies::RULES,
+    input_form::RULES,
+    limits::RULES,
+    wrong_mode::RULES,
+    stops::RULES,
+    naming::RULES,
+    failed_turns::RULES,
+    side_by_side::RULES,
+    overload::RULES,
+    http::RULES,
 ];
 
 /// Every rule, in the order of reports.

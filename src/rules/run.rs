@@ -5,7 +5,7 @@ use super::seen::Seen;
 use crate::model::{App, Endpoint, Transcript};
 use crate::profile::Profile;
 use serde_json::Value;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A transcript, parsed and arranged.
 pub struct Run<'t> {
@@ -18,6 +18,8 @@ pub struct Run<'t> {
     /// All conversations that successful turns named, in order of appearance.
     pub conversations: Vec<Conversation>,
     by_id: HashMap<(String, String), usize>,
+    /// App and user of end users whose first requests of all came side by side.
+    raced: HashSet<(String, String)>,
 }
 
 /// One accepted chat turn.
@@ -67,9 +69,11 @@ impl<'t> Run<'t> {
             }
         }
         seen.sort_by_key(|s| (s.exchange.timing.sent_us, s.exchange.id));
-        let mut run = Run { transcript, profile, seen, conversations: Vec::new(), by_id: HashMap::new() };
+        let mut run =
+            Run { transcript, profile, seen, conversations: Vec::new(), by_id: HashMap::new(), raced: HashSet::new() };
         run.collect_turns();
         run.collect_deletes();
+        run.raced = run.collect_raced();
         run
     }
 
@@ -124,6 +128,46 @@ impl<'t> Run<'t> {
                 c.deleted_by_owner = c.app == s.app.label && Some(&c.user) == s.sent.user.as_ref();
             }
         }
+    }
+
+    /// A user is new with the first request that names it; first turns that were sent before that one ended race with it.
+    fn collect_raced(&self) -> HashSet<(String, String)> {
+        let mut met: HashMap<(String, String), (bool, u64)> = HashMap::new();
+        let mut raced = HashSet::new();
+        for s in self.seen.iter().filter(|s| s.exchange.reply.is_some()) {
+            let Some(user) = s.sent.user.clone().filter(|u| !u.is_empty()) else { continue };
+            let opens = s.endpoint() == Endpoint::ChatMessages && s.is(200) && s.sent.starts_conversation();
+            let key = (s.app.label.clone(), user);
+            match met.get(&key) {
+                None => {
+                    met.insert(key, (opens, s.exchange.ended_us()));
+                }
+                Some((true, until)) if opens && s.exchange.timing.sent_us < *until => {
+                    raced.insert(key);
+                }
+                Some(_) => {}
+            }
+        }
+        raced
+    }
+
+    /// Whether the first requests of this end user came side by side, so that some servers know several users by its name.
+    pub fn raced(&self, app: &App, user: &str) -> bool {
+        self.raced.contains(&(app.label.clone(), user.to_owned()))
+    }
+
+    /// The first answered turn of its own user that asks for a conversation at or after this offset and has nothing
+    /// wrong with it.
+    pub fn next_turn<'r>(&'r self, app: &'r App, conversation: &Conversation, from_us: u64) -> Option<&'r Seen<'t>> {
+        let asked = Asked::Id(conversation.id.clone());
+        self.calls(app, Endpoint::ChatMessages).find(|s| {
+            s.sent.conversation == asked
+                && s.sent.valid()
+                && s.sent.user.as_deref() == Some(&conversation.user)
+                && s.exchange.timing.sent_us >= from_us
+                && s.exchange.reply.is_some()
+                && conversation.alive_during(s)
+        })
     }
 
     /// Exchanges of one app.

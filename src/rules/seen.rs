@@ -143,6 +143,13 @@ impl<'t> Seen<'t> {
         self.is(200) && self.error_code().is_none()
     }
 
+    /// Whether the request itself was refused: a client error that is not about the generation.
+    pub fn refused_as_sent(&self) -> bool {
+        let about_request = ["invalid_param", "bad_request", "not_found", "unsupported_media_type"];
+        matches!(self.exchange.status(), 400 | 404 | 409 | 415 | 422)
+            && self.error_code().is_none_or(|code| about_request.contains(&code))
+    }
+
     /// Whether the recording ends early through us, so that nothing can be said about its end.
     pub fn cut(&self) -> bool {
         self.cancelled() || self.truncated()

@@ -1,13 +1,14 @@
 //! Area `sse-framing`: bytes, blocks, envelope members and pings of every stream.
 
 use super::notes::Notes;
+use super::pace::Pace;
 use super::rule::{ANY, Judge, Load, MESSAGES, Rule, always};
 use super::run::Run;
 use super::seen::Seen;
 use super::stream::{Event, Stream, clip};
 use crate::model::{App, AppMode, FaultClass, Level};
 use base64::Engine as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Documented interval 10 s; scheduler jitter and one missed poll allowed.
 const LONGEST_SILENCE_US: u64 = 15_000_000;
@@ -181,24 +182,18 @@ fn terminal_exactly_one(s: &Seen, n: &mut Notes) {
     }
 }
 
-/// Pace that a query with the words `gap:G chunks:N` asks of an echo model: seconds between chunks, chunks.
-pub(super) fn asked_pace(query: &str) -> Option<(f64, f64)> {
-    let number = |prefix: &str| query.split_whitespace().find_map(|w| w.strip_prefix(prefix)?.parse::<f64>().ok());
-    Some((number("gap:")?, number("chunks:")?))
-}
-
 /// Source: streaming guide ("as it is generated"); often a buffering proxy: langgenius/dify issues 13699, 1500, 14513.
 /// Judged on echo models that answer at the pace a query asks for.
 fn incremental(s: &Seen, n: &mut Notes) {
     let Some(stream) = stream(s).filter(|_| s.sent.valid() && s.exchange.fault.is_none()) else { return };
-    let inputs = s.sent.inputs().into_iter().flat_map(Map::values).filter_map(Value::as_str);
-    let Some((gap, chunks)) = s.sent.query().into_iter().chain(inputs).find_map(asked_pace) else { return };
-    let asked_us = gap * (chunks - 1.0) * 1e6;
-    if (s.exchange.timing.end_us as f64) < 0.8 * asked_us {
+    let Some(pace) = Pace::of(s) else { return };
+    let asked_us = pace.asked_us();
+    // a shorter one can come in one burst on a busy machine
+    if asked_us < 0.9e6 || (s.exchange.timing.end_us as f64) < 0.8 * asked_us {
         return;
     }
     let times: Vec<u64> = stream.events.iter().filter(|e| e.content().is_some()).map(|e| e.at_us).collect();
-    if (times.len() as f64) < 0.8 * chunks {
+    if (times.len() as f64) < 0.8 * pace.chunks {
         return; // stopped, or not cut into the pieces that were asked for
     }
     let spread = times.last().zip(times.first()).map_or(0, |(last, first)| last - first) as f64;

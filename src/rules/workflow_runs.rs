@@ -1,17 +1,17 @@
 //! Area `workflow`, what is kept of runs: detail, logs, replayed events, versions; runs that were stopped or left.
 
 use super::notes::Notes;
+use super::pace::Pace;
 use super::request::{Defect, canonical_uuid};
 use super::rule::{Judge, Load, Rule, always};
 use super::run::Run;
 use super::runs::{Flow, RUNS, WORKFLOW, flows, nothing_found, object};
 use super::seen::Seen;
-use super::sse_framing::asked_pace;
 use super::stream::clip;
 use super::workflow::FINAL;
 use crate::model::{App, AppMode, Endpoint, Level};
 use crate::schema::Document;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A run that nobody listens to and whose length is not known may take this long.
 const LONGEST_RUN_US: u64 = 60_000_000;
@@ -296,9 +296,7 @@ fn left_at(s: &Seen) -> Option<(u64, u64)> {
     if !s.cancelled() || !started || s.run_end().is_some() {
         return None;
     }
-    let inputs = s.sent.inputs().into_iter().flat_map(Map::values).filter_map(Value::as_str);
-    let pace = s.sent.query().into_iter().chain(inputs).find_map(asked_pace);
-    let length = pace.map_or(LONGEST_RUN_US, |(gap, chunks)| (gap * chunks * 1e6) as u64 + SLACK_US);
+    let length = Pace::of(s).map_or(LONGEST_RUN_US, |pace| (pace.gap_us * pace.chunks) as u64 + SLACK_US);
     Some((s.exchange.ended_us(), s.exchange.timing.sent_us + length))
 }
 

@@ -70,6 +70,14 @@ pub enum Need {
     OtherApp,
     /// The form declares no required variable (`no-required-input`).
     NoRequiredInput,
+    /// The form declares a text or paragraph variable with a greatest length (`limited-input`).
+    LimitedInput,
+    /// The form declares a select (`select-input`).
+    SelectInput,
+    /// The form declares a number variable (`number-input`).
+    NumberInput,
+    /// The form declares an optional variable with a default (`default-input`).
+    DefaultInput,
     /// Blocking responses exist in this mode (`blocking`).
     Blocking,
 }

@@ -20,6 +20,18 @@ static MEDIA: Form =
 static APP: Shape =
     Shape::Choice(&["chat", "completion", "agent-chat", "advanced-chat", "agent", "workflow", "chatflow"]);
 static MODE: Shape = Shape::Choice(&["streaming", "blocking"]);
+/// What a target can be asked to offer.
+const NEEDS: &[&str] = &[
+    "text-input",
+    "required-input",
+    "no-required-input",
+    "blocking",
+    "limited-input",
+    "select-input",
+    "number-input",
+    "default-input",
+    "other-app",
+];
 static COUNT: Shape = Shape::Whole(1, 10_000);
 
 /// The whole file.
@@ -33,10 +45,7 @@ pub(crate) static SCENARIO: Table = Table {
         must("target", &Shape::Map(&TARGET), "The apps that the scenario runs on."),
         may(
             "needs",
-            &Shape::List(
-                &Shape::Choice(&["text-input", "required-input", "no-required-input", "blocking", "other-app"]),
-                0,
-            ),
+            &Shape::List(&Shape::Choice(NEEDS), 0),
             "What the app must offer; where it does not, the rules of this scenario are not applicable.",
         ),
         may("slow", &Shape::Flag, "Takes longer than a few seconds by design; runs on demand."),

@@ -13,7 +13,22 @@ use std::collections::HashMap;
 /// Names that are always there, with their members where they are objects.
 pub(crate) static BUILT_IN: &[(&str, &[&str])] = &[
     ("run", &["id", "seed"]),
-    ("app", &["label", "mode", "text_input", "required_input"]),
+    (
+        "app",
+        &[
+            "label",
+            "mode",
+            "text_input",
+            "required_input",
+            "limited_input",
+            "max_length",
+            "select_input",
+            "select_option",
+            "number_input",
+            "defaulted_input",
+            "default_value",
+        ],
+    ),
     ("user", &[]),
     ("vu", &[]),
     ("iteration", &[]),

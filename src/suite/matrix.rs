@@ -134,7 +134,7 @@ async fn examine(
         seed: 1,
         keep: false,
         think: false,
-        client: Options { epoch: Instant::now(), max_in_flight: 16, ..Options::default() },
+        client: Options { epoch: Instant::now(), max_in_flight: 48, ..Options::default() },
         at_once: 0,
         stop,
     };

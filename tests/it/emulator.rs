@@ -33,7 +33,7 @@ async fn a_later_turn_sees_the_earlier_one_in_order() {
     with_chat(async |api| {
         let first = api.turn("u", "", "one", "blocking").await;
         let second = api.turn("u", &first.conversation(), "two", "streaming").await;
-        let line = "system: You talk to Alice lang=None age=None.\n";
+        let line = "system: You talk to Alice lang=en age=None.\n";
         assert_eq!(first.text(), format!("ECHO:{line} | user: one"));
         assert_eq!(second.text(), format!("ECHO:{line} | user: one | assistant: {} | user: two", first.text()));
         let stored = api.messages("u", &first.conversation(), "").await;
@@ -53,9 +53,9 @@ async fn a_completion_takes_its_query_from_the_form_or_from_the_body() {
         api.post("/completion-messages", &body).await.text()
     };
     assert_eq!(text(json!({"query": "q", "tone": "t"}), "").await, "ECHO:user: TONE=t Q=q\n");
-    assert_eq!(text(json!({}), "top").await, "ECHO:user: TONE=None Q=top\n");
-    assert_eq!(text(json!({"query": "q"}), "top").await, "ECHO:system: TONE=None Q=q\n | user: top");
-    assert_eq!(text(json!({}), "").await, "ECHO:user: TONE=None Q=\n");
+    assert_eq!(text(json!({}), "top").await, "ECHO:user: TONE=plain Q=top\n");
+    assert_eq!(text(json!({"query": "q"}), "top").await, "ECHO:system: TONE=plain Q=q\n | user: top");
+    assert_eq!(text(json!({}), "").await, "ECHO:user: TONE=plain Q=\n");
 }
 
 #[tokio::test]

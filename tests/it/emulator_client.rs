@@ -222,6 +222,8 @@ fn judge_errors(answer: &Answer, verdicts: &Verdicts) {
         "invalid_param",
         "bad_request",
         "not_chat_app",
+        "not_workflow_app",
+        "conversation_completed",
         "app_unavailable",
         "not_found",
         "completion_request_error",

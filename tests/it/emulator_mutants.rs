@@ -50,6 +50,7 @@ async fn observe(
     files(&chat).await;
     speech(&chat, &completion).await;
     annotations(&chat).await;
+    crate::emulator_probes::probe(&chat, &completion).await;
     drop((chat, completion));
     server.stop().await;
     verdicts.take()
@@ -525,9 +526,10 @@ fn broken(healthy: &BTreeMap<&'static str, bool>, mutant: &BTreeMap<&'static str
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_mutant_breaks_the_rule_it_is_made_for() {
     let observed = join_all(mutants().iter().map(|mutant| observe(Profile::Documented, false, Some(mutant))));
-    let (documented, speaking, dify_1_12, observed) = tokio::join!(
+    let (documented, speaking, dify_0_15, dify_1_12, observed) = tokio::join!(
         observe(Profile::Documented, false, None),
         observe(Profile::Documented, true, None),
+        observe(Profile::Dify015, false, None),
         observe(Profile::Dify112, false, None),
         observed
     );
@@ -537,6 +539,7 @@ async fn every_mutant_breaks_the_rule_it_is_made_for() {
     let mut failures = Vec::new();
     for (mutant, verdicts) in mutants().iter().zip(observed) {
         let healthy = match (mutant.profile, mutant.tts_autoplay) {
+            (Profile::Dify015, _) => &dify_0_15,
             (Profile::Dify112, _) => &dify_1_12,
             (_, true) => &speaking,
             (_, false) => &documented,

@@ -20,6 +20,7 @@ mod emulator_client;
 mod emulator_mode_mutants;
 mod emulator_modes;
 mod emulator_mutants;
+mod emulator_probes;
 mod emulator_replay;
 mod engine;
 mod flow;
