@@ -244,7 +244,7 @@ pub struct SelftestArgs {
     #[arg(long)]
     pub list: bool,
     /// Servers examined at the same time
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u16).range(1..))]
     pub at_once: u16,
     /// Write the matrix as JSON
     #[arg(long, value_name = "PATH")]

@@ -30,12 +30,12 @@ pub struct Config {
 }
 
 impl Default for Config {
-    /// The documented profile with a chat and a completion app on a free loopback port, a few milliseconds of model
+    /// The documented profile with one app of every mode on a free loopback port, a few milliseconds of model
     /// latency and a fresh seed.
     fn default() -> Self {
         Self {
             profile: Profile::Documented,
-            apps: vec![AppKind::Chat, AppKind::Completion],
+            apps: AppKind::STANDARD.to_vec(),
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             pace: Pace::default(),
@@ -192,6 +192,17 @@ impl AppKind {
         AppKind::Completion,
         AppKind::CompletionQuery,
         AppKind::CompletionNoQuery,
+        AppKind::AgentChat,
+        AppKind::Agent,
+        AppKind::AdvancedChat,
+        AppKind::Workflow,
+        AppKind::WorkflowLlm,
+    ];
+
+    /// What is served when nothing else is asked for: one app of every mode, and both kinds of workflow.
+    pub const STANDARD: [AppKind; 7] = [
+        AppKind::Chat,
+        AppKind::Completion,
         AppKind::AgentChat,
         AppKind::Agent,
         AppKind::AdvancedChat,

@@ -8,6 +8,11 @@ use super::core::Core;
 use super::fault::Fault;
 use super::state::State;
 
+/// The name that an app gave to the end user of this row.
+pub(super) fn name_of(row: &str) -> &str {
+    row.split('\u{0}').next().unwrap_or(row)
+}
+
 impl Core {
     /// The end user that a new conversation of `name` belongs to: the known one, or a row of its own.
     pub(super) fn end_user_row(&self, state: &mut State, name: &str, query: &str) -> String {
@@ -33,7 +38,7 @@ impl State {
 
     /// The end user of this row was answered and is known from now on.
     pub fn make_known(&mut self, row: &str) {
-        let name = row.split('\u{0}').next().unwrap_or(row);
+        let name = name_of(row);
         if let Some(newcomer) = self.newcomers.get_mut(name) {
             newcomer.answered = true;
         }

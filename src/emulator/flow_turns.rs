@@ -8,6 +8,7 @@ use super::answer::{Answer, Reply};
 use super::config::{AppKind, AppMode};
 use super::core::Core;
 use super::fault::Fault;
+use super::first_contact::name_of;
 use super::flow_behaviour::Members;
 use super::flow_events::Frame;
 use super::graph::{Act, Script};
@@ -129,7 +130,7 @@ impl Core {
         let mut inputs = declared;
         for (name, value) in [
             ("sys.files", json!([])),
-            ("sys.user_id", json!(cast.user)),
+            ("sys.user_id", json!(name_of(&cast.user))),
             ("sys.app_id", json!(pseudo_uuid(&cast.app))),
             ("sys.workflow_id", json!(cast.frame.workflow)),
             ("sys.workflow_run_id", json!(cast.frame.run)),

@@ -147,6 +147,9 @@ impl Generation {
     pub fn obey_stop(&mut self) {
         self.stopped = true;
         self.beats.clear();
+        if self.mode() == AppMode::Agent {
+            self.beats.push_back((Duration::ZERO, Act::Closing));
+        }
         self.beats.push_back((Duration::ZERO, Act::End));
     }
 

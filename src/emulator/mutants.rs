@@ -163,7 +163,7 @@ static MUTANTS: &[Mutant] = &[
         &["chat.conversation-id.persisted"],
         "a new conversation can be seen only after its first turn has ended"),
     mutant(Fault::FirstRowTwice, "chat.continuity.history-grows/row-twice",
-        &["chat.continuity.history-grows", "messages.order"],
+        &["chat.continuity.history-grows", "messages.order", "concurrency.same-conversation"],
         "a conversation of three messages lists the first one twice"),
     mutant(Fault::Forgetful, "chat.continuity.context/forgetful",
         &["chat.continuity.context"],

@@ -10,6 +10,7 @@ use super::answer::Answer;
 use super::core::Core;
 use super::fault::Fault;
 use super::feed::{Block, Feed, Reader};
+use super::first_contact::name_of;
 use super::memory::{LiveRun, RunRecord, Status};
 use super::state::Moment;
 use super::story::Story;
@@ -36,7 +37,7 @@ impl Run {
             let mut state = core.state(cast.app);
             let record = RunRecord {
                 id: cast.frame.run.clone(),
-                user: cast.user.clone(),
+                user: name_of(&cast.user).to_owned(),
                 log: state.uuid(),
                 inputs,
                 outputs: Value::Null,
@@ -73,7 +74,7 @@ impl Run {
 
     fn live(core: Arc<Core>, story: Story, feed: Feed, resumed: bool) -> Self {
         let (stop, abort) = (CancellationToken::new(), CancellationToken::new());
-        let live = LiveRun { user: story.cast.user.clone(), stop: stop.clone(), abort: abort.clone() };
+        let live = LiveRun { user: name_of(&story.cast.user).to_owned(), stop: stop.clone(), abort: abort.clone() };
         core.state(story.cast.app).memory.live.insert(story.cast.frame.task.clone(), live);
         Self { core, story, feed, stop, abort, resumed, held: None }
     }
@@ -147,6 +148,7 @@ impl Run {
         let cast = &self.story.cast;
         let mut state = self.core.state(cast.app);
         state.memory.live.remove(&cast.frame.task);
+        state.make_known(&cast.user);
         if self.story.waits {
             let token = self.story.form_token().map(str::to_owned);
             if let Some(form) = token.and_then(|token| state.memory.forms.get_mut(&token)) {
@@ -170,7 +172,10 @@ impl Run {
     /// Gives the run up where it is: its record keeps saying running.
     pub fn abandon(self) {
         let cast = &self.story.cast;
-        self.core.state(cast.app).memory.live.remove(&cast.frame.task);
+        let mut state = self.core.state(cast.app);
+        state.memory.live.remove(&cast.frame.task);
+        state.make_known(&cast.user);
+        drop(state);
         self.feed.end();
     }
 }

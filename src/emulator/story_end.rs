@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 use super::answer::Answer;
 use super::core::Core;
 use super::fault::Fault;
+use super::first_contact::name_of;
 use super::flow_behaviour::StopPolicy;
 use super::flow_events::{self, Totals};
 use super::memory::{Latest, Status};
@@ -29,7 +30,7 @@ impl Story {
             elapsed: ended.at.seconds_since(self.cast.began),
             tokens: self.tokens,
             steps: self.started_nodes,
-            user: (pseudo_uuid(&(app, &self.cast.user)), &self.cast.user),
+            user: (pseudo_uuid(&(app, &self.cast.user)), name_of(&self.cast.user)),
             created_at: self.cast.began.unix_seconds(),
             finished_at: ended.at.unix_seconds(),
             sequence: self.cast.sequence,

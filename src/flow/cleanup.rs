@@ -70,7 +70,7 @@ async fn finally(walk: &Walk<'_>, lane: &mut Lane) {
     for step in &walk.scenario.finally {
         match run_step(walk, lane, step).await {
             // Names that were never captured: there is nothing to clean up.
-            Ok(()) | Err(Halt::CouldNotRun(_)) => {}
+            Ok(()) | Err(Halt::CouldNotRun(_) | Halt::NotApplicable(_)) => {}
             Err(Halt::Unreachable(why)) => walk.log().cleanup_failures.push(format!("step `{}`: {why}", step.id)),
             Err(Halt::Stopped) => walk.log().cleanup_failures.push(format!("step `{}`: no time left", step.id)),
         }

@@ -228,13 +228,15 @@ async fn walk(session: &Session, scenario: &Scenario, app: &AppTarget, visit: &V
 fn conclude(walk: &Walk<'_>, ended: Option<Halt>, elapsed: Duration) -> ScenarioRun {
     let log = std::mem::take(&mut *walk.log());
     let stopped = matches!(ended, Some(Halt::Stopped));
+    let unfit = matches!(ended, Some(Halt::NotApplicable(_)));
     let halted = ended.map(|halt| match halt {
         Halt::Stopped => "stopped before its end".to_owned(),
-        Halt::CouldNotRun(reason) | Halt::Unreachable(reason) => reason,
+        Halt::CouldNotRun(reason) | Halt::Unreachable(reason) | Halt::NotApplicable(reason) => reason,
     });
     let failed = log.failures.len();
     let (outcome, reason) = match (failed, halted) {
         (0, None) => (Outcome::Pass, None),
+        (0, Some(reason)) if unfit => (Outcome::NotApplicable, Some(reason)),
         (0, Some(reason)) => (Outcome::CouldNotRun, Some(reason)),
         (_, None) => (Outcome::Fail, Some(count(failed))),
         (_, Some(reason)) => (Outcome::Fail, Some(format!("{}; then: {reason}", count(failed)))),

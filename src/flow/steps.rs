@@ -26,6 +26,8 @@ pub(super) enum Halt {
     Stopped,
     /// Something that a step needs is missing.
     CouldNotRun(String),
+    /// The app turned out to lack what the scenario is about.
+    NotApplicable(String),
     /// The server cannot be reached.
     Unreachable(String),
 }
@@ -215,11 +217,12 @@ async fn run_request(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str)
         return Err(Halt::Stopped);
     }
     let document = document::document(&exchange, walk.app.app.mode);
-    take_captures(walk, lane, step, &document, &exchange);
+    let taken = take_captures(walk, lane, step, &document, &exchange);
     super::cleanup::note(walk, &exchange, &document, user.as_deref());
     check(walk, lane, step, &exchange, &document, about);
     beside?;
     unreachable(&exchange)?;
+    taken?;
     cut_short(walk, step, &exchange);
     Ok(())
 }
@@ -307,7 +310,15 @@ async fn first_events(mut from: mpsc::UnboundedReceiver<TimedFrame>, wanted: u32
     Err(seen)
 }
 
-fn take_captures(walk: &Walk<'_>, lane: &mut Lane, step: &Step, document: &Value, exchange: &Exchange) {
+fn take_captures(
+    walk: &Walk<'_>,
+    lane: &mut Lane,
+    step: &Step,
+    document: &Value,
+    exchange: &Exchange,
+) -> Result<(), Halt> {
+    let offered = |status: u16| (200..300).contains(&status) || status == 404;
+    let answered = exchange.fault.is_none() && exchange.reply.as_ref().is_some_and(|r| offered(r.status));
     for (name, path) in &step.capture {
         let why = match path::capture(document, path) {
             Ok(Some(value)) => {
@@ -317,8 +328,12 @@ fn take_captures(walk: &Walk<'_>, lane: &mut Lane, step: &Step, document: &Value
             Ok(None) => format!("step `{}` ({}) has nothing at `{path}`", step.id, ending(exchange)),
             Err(error) => error,
         };
+        if let Some(reason) = step.or_skip.as_ref().filter(|_| answered) {
+            return Err(Halt::NotApplicable(reason.clone()));
+        }
         walk.log().missing.push((name.clone(), why));
     }
+    Ok(())
 }
 
 /// How an exchange ended, in a few words.

@@ -126,6 +126,8 @@ pub struct Step {
     pub headers: Vec<(String, Option<Text>)>,
     /// Name -> RFC 9535 path into the response document (for streams: the document described in docs/scenarios.md).
     pub capture: Vec<(String, String)>,
+    /// Why the rest of the scenario does not apply where a capture finds nothing in an answer of status 2xx or 404.
+    pub or_skip: Option<String>,
     /// What must hold.
     pub expect: Vec<Expect>,
     /// Limits.

@@ -138,6 +138,7 @@ fn step(node: &Node) -> Option<Step> {
         auth: node.get("auth").map_or(Some(Auth::Key), auth)?,
         headers: named(node.get("headers"), |n| Some(header_value(n)))?,
         capture: named(node.get("capture"), text)?,
+        or_skip: optional_text(node, "or-skip"),
         expect: expectations(node.get("expect"))?,
         timeout: node.get("timeout").map(timeouts).unwrap_or_default(),
         think: node.get("think").map(think).map_or(Some(None), |t| t.map(Some))?,

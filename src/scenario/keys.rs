@@ -163,6 +163,11 @@ pub(crate) static STEP: Table = Table {
             &Shape::Free(&Free { names: Names::Variables, of: &Shape::Path, single: false }),
             "Names for parts of the response, for the steps that follow.",
         ),
+        may(
+            "or-skip",
+            &Shape::Line,
+            "Why the rest of the scenario does not apply where a capture finds nothing in an answer of status 2xx or 404.",
+        ),
         may("expect", &Shape::List(&Shape::Map(&EXPECT), 0), "What must hold."),
         may("timeout", &Shape::Map(&TIMEOUT), "Time limits."),
         may("think", &Shape::ScalarOrMap(&Shape::TimeRange, &Shape::Map(&THINK)), "Pause after the step."),

@@ -79,6 +79,11 @@ pub async fn run(
     done: Arc<dyn Fn(&str) + Send + Sync>,
 ) -> Matrix {
     let slots = Arc::new(Semaphore::new(at_once.max(1)));
+    // the healthy servers wait for the slowest silences: they come first
+    let mut healthy_tasks = JoinSet::new();
+    for profile in emulator::Profile::ALL {
+        healthy_tasks.spawn(health(profile, suite.clone(), stop.clone()));
+    }
     let mut tasks = JoinSet::new();
     let mutants: Vec<&'static Mutant> = emulator::all_mutants().filter(|m| wanted(m)).collect();
     for (index, mutant) in mutants.iter().copied().enumerate() {
@@ -96,11 +101,7 @@ pub async fn run(
     }
     kills.sort_by_key(|(index, _)| *index);
     let mut healthy = Vec::new();
-    let mut tasks = JoinSet::new();
-    for profile in emulator::Profile::ALL {
-        tasks.spawn(health(profile, suite.clone(), stop.clone()));
-    }
-    while let Some(finished) = tasks.join_next().await {
+    while let Some(finished) = healthy_tasks.join_next().await {
         healthy.extend(finished);
     }
     healthy.sort_by(|a: &Health, b| a.profile.cmp(&b.profile));
@@ -183,14 +184,6 @@ fn apps_of(mutant: &Mutant) -> Vec<AppKind> {
     }
 }
 
-/// One app of every mode that a version knows, and the two kinds of workflow.
-fn apps_under(profile: emulator::Profile) -> Vec<AppKind> {
-    use AppKind::{AdvancedChat, Agent, AgentChat, Chat, Completion, Workflow, WorkflowLlm};
-    let mut apps = vec![Chat, Completion, AgentChat, AdvancedChat, Workflow, WorkflowLlm];
-    apps.extend((profile == emulator::Profile::Documented).then_some(Agent));
-    apps
-}
-
 async fn kill(mutant: &'static Mutant, suite: Vec<Arc<Scenario>>, stop: CancellationToken) -> Kill {
     let mut row = Kill {
         mutant: mutant.id.to_owned(),
@@ -226,7 +219,7 @@ async fn kill(mutant: &'static Mutant, suite: Vec<Arc<Scenario>>, stop: Cancella
 }
 
 async fn health(profile: emulator::Profile, suite: Vec<Arc<Scenario>>, stop: CancellationToken) -> Health {
-    let config = Config { profile, apps: apps_under(profile), seed: 1, ..Config::default() };
+    let config = Config { profile, seed: 1, ..Config::default() };
     let findings = match examine(config, suite, true, stop).await {
         Err(error) => vec![error.to_string()],
         Ok(examination) => {
