@@ -148,6 +148,9 @@ fn render_reply(out: &mut String, reply: &Reply, scope: Scope<'_>, ids: &mut Ids
             stream::render(&frames, scope, ids)
         }
         Some(mut document) => {
+            if scope.endpoint == Endpoint::WorkflowLogs {
+                value::leave_out_others(&mut document, ids);
+            }
             value::settle(&mut document, ids);
             value::name_ids(&document, scope, ids);
             value::write(&document, scope, ids) + "\n"

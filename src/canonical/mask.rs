@@ -173,7 +173,7 @@ pub(super) fn shown(value: &Value, at: At<'_>, scope: Scope<'_>) -> Option<Strin
     let name = at.member;
     if TIMES.contains(&name) {
         Some(unix_seconds(value))
-    } else if name.ends_with("_tokens") || name == "tokens" {
+    } else if name.ends_with("_tokens") || name == "tokens" || counts_the_app(name, scope) {
         Some(tokens(value))
     } else if name.ends_with("_price") || name.ends_with("_price_unit") {
         Some(price(value))
@@ -182,6 +182,11 @@ pub(super) fn shown(value: &Value, at: At<'_>, scope: Scope<'_>) -> Option<Strin
     } else {
         None
     }
+}
+
+/// Counters over the whole app, other users and runs included.
+fn counts_the_app(name: &str, scope: Scope<'_>) -> bool {
+    name == "sequence_number" || (scope.endpoint == Endpoint::WorkflowLogs && name == "total")
 }
 
 const TIMES: &[&str] = &[

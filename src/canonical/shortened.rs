@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 const SHORTEST_PIECE: usize = 3;
 
 static CUT: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"'([^']*)\.\.\.([^']*)'").expect("the pattern is a constant"));
+    LazyLock::new(|| Regex::new(r"'([^']*?)\.\.\.([^']*)'").expect("the pattern is a constant"));
 
 /// Replaces the pieces beside an ellipsis inside quotes by `[start of NAME]` and `[end of NAME]`, where one of the
 /// `whole` values (with their names) begins or ends so.
@@ -39,6 +39,7 @@ mod tests {
     #[test]
     fn pieces_of_users_and_ids_beside_an_ellipsis_are_named() {
         assert_eq!(shown("{'user': 'dif...b-x-0'}"), "{'user': '[start of user-1]...[end of user-1]'}");
+        assert_eq!(shown("{'user': 'difyprobe-1...-x-0'}"), "{'user': '[start of user-1]...[end of user-1]'}");
         assert_eq!(shown("{'name': 'a', 'user': '...b-x-0'}"), "{'name': 'a', 'user': '...[end of user-1]'}");
         assert_eq!(shown("{'conversation_id': '2c855...e': 5}"), "{'conversation_id': '[start of conv-1]...e': 5}");
     }

@@ -39,6 +39,16 @@ pub(super) fn settle(document: &mut Value, ids: &Ids) {
     }
 }
 
+/// Leaves out the rows of a list of logs that belong to end users of whom nothing was sent here: other scenarios run at
+/// the same time on the same app.
+pub(super) fn leave_out_others(document: &mut Value, ids: &Ids) {
+    let Some(rows) = document.get_mut("data").and_then(Value::as_array_mut) else { return };
+    rows.retain(|row| match row.pointer("/created_by_end_user/session_id").and_then(Value::as_str) {
+        Some(user) => ids.user(user).is_some(),
+        None => true,
+    });
+}
+
 /// How many items from the first on came from requests side by side.
 fn unordered_run(items: &[Value], ids: &Ids) -> usize {
     items.iter().take_while(|item| unordered(item, ids).is_some()).count()

@@ -19,6 +19,7 @@ fn step(action: Action) -> Step {
         auth: Auth::Key,
         headers: vec![],
         capture: vec![],
+        or_skip: None,
         expect: vec![],
         timeout: Timeouts::default(),
         think: None,

@@ -270,8 +270,8 @@ fn update(run: &Run, app: &App, n: &mut Notes) {
         let wanted = format!("`{}` {}", put.name, clip(&plain(put.value)));
         n.expect(same(put.kind, shown, put.value), s, "value", wanted.clone(), || clip(shown));
         let ended = s.exchange.ended_us();
-        let later = values(run, app, put.conversation).filter(|v| v.name == put.name);
-        let Some(read) = later.filter(|v| v.seen.exchange.timing.sent_us >= ended).next() else { continue };
+        let mut later = values(run, app, put.conversation).filter(|v| v.name == put.name);
+        let Some(read) = later.find(|v| v.seen.exchange.timing.sent_us >= ended) else { continue };
         let at = read.seen.exchange.ended_us();
         let turned = put.conversation.turns.iter().any(|t| t.sent_us < at && t.ended_us > s.exchange.timing.sent_us);
         let again = puts(run, app).any(|p| {
