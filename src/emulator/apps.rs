@@ -37,6 +37,11 @@ impl App {
         self
     }
 
+    /// The name under which its key is listed.
+    pub fn label(&self) -> &str {
+        self.kind.id()
+    }
+
     /// Its mode.
     pub fn mode(&self) -> AppMode {
         self.kind.mode()
