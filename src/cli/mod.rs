@@ -16,6 +16,7 @@ mod rules;
 mod scenarios;
 mod selftest;
 mod serve;
+mod serve_app;
 mod snapshot;
 mod target;
 mod unexamined;

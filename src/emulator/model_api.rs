@@ -241,9 +241,7 @@ fn blocking(envelope: &Envelope, decision: &Decision) -> Speech {
     let counts = Counts { prompt: decision.plan.prompt_words, answer: model::words(&text) };
     let (object, choice) = match envelope.way {
         Way::Chat => ("chat.completion", chat_choice(&text, decision.call.as_ref())),
-        Way::Text => {
-            ("text_completion", json!({"index": 0, "text": text, "logprobs": null, "finish_reason": "stop"}))
-        }
+        Way::Text => ("text_completion", json!({"index": 0, "text": text, "logprobs": null, "finish_reason": "stop"})),
     };
     let body = json!({
         "id": envelope.id, "object": object, "created": envelope.created, "model": envelope.model,
@@ -289,10 +287,8 @@ fn streamed(envelope: &Envelope, decision: Decision, asks_usage: bool) -> Speech
             chunks.close(decision.call.as_ref(), counts, asks_usage);
         }
     }
-    let headers = vec![
-        ("content-type", "text/event-stream; charset=utf-8".to_owned()),
-        ("cache-control", "no-cache".to_owned()),
-    ];
+    let headers =
+        vec![("content-type", "text/event-stream; charset=utf-8".to_owned()), ("cache-control", "no-cache".to_owned())];
     Speech { answer: Answer { status: 200, headers, body: Vec::new() }, blocks: chunks.blocks, ..Speech::default() }
 }
 

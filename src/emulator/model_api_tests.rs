@@ -88,7 +88,8 @@ fn magic_words_of_the_last_user_message_set_pace_also_behind_a_template() {
 
 #[test]
 fn failures_have_the_status_of_their_kind_streaming_or_not() {
-    for (word, status) in [("fail", 500), ("fail:rate", 429), ("fail:auth", 401), ("fail:bad", 400), ("fail:daemon", 503)]
+    for (word, status) in
+        [("fail", 500), ("fail:rate", 429), ("fail:auth", 401), ("fail:bad", 400), ("fail:daemon", 503)]
     {
         for body in [said(word), streamed(word)] {
             let speech = ask(body);
@@ -137,7 +138,10 @@ fn the_older_form_of_functions_is_answered_in_its_form() {
     let mut body = said("tool:f");
     body["functions"] = json!([{"name": "f"}]);
     let choice = &json_of(&ask(body))["choices"][0];
-    assert_eq!((&choice["finish_reason"], &choice["message"]["function_call"]["name"]), (&json!("function_call"), &json!("f")));
+    assert_eq!(
+        (&choice["finish_reason"], &choice["message"]["function_call"]["name"]),
+        (&json!("function_call"), &json!("f"))
+    );
 }
 
 #[test]
@@ -166,7 +170,8 @@ fn text_completions_echo_the_prompt_in_their_own_shape() {
     let whole = json_of(&ask_with(&api, "/v1/completions", &json!({"prompt": "a b"}), &[]));
     assert_eq!((&whole["object"], &whole["choices"][0]["text"]), (&json!("text_completion"), &json!("ECHO:user: a b")));
     let speech = ask_with(&api, "/v1/completions", &json!({"prompt": "a b", "stream": true}), &[]);
-    let text: String = chunks(&speech).iter().filter_map(|c| c["choices"][0]["text"].as_str().map(str::to_owned)).collect();
+    let text: String =
+        chunks(&speech).iter().filter_map(|c| c["choices"][0]["text"].as_str().map(str::to_owned)).collect();
     assert_eq!(text, "ECHO:user: a b");
 }
 

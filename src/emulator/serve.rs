@@ -96,12 +96,8 @@ pub async fn start(config: Config) -> Result<Running, ServeError> {
     }
     let keys = core.apps.iter().map(|app| (app.label().to_owned(), app.key.clone())).collect();
     let shutdown = CancellationToken::new();
-    let shared = Arc::new(Shared {
-        core,
-        clock: Clock::new(),
-        ping_every: config.ping_every,
-        shutdown: shutdown.clone(),
-    });
+    let shared =
+        Arc::new(Shared { core, clock: Clock::new(), ping_every: config.ping_every, shutdown: shutdown.clone() });
     let router = Router::new().fallback(handle).with_state(shared);
     listen(SocketAddr::new(config.host, config.port), router, keys, shutdown).await
 }

@@ -300,6 +300,7 @@ fn the_emulator_is_an_independent_witness() {
         "cli/rules.rs",       // explains which mutant proves a rule
         "cli/selftest.rs",    // lists the mutants
         "cli/serve.rs",       // starts it
+        "cli/serve_app.rs",   // describes an app of the user to it
         "cli/target.rs",      // starts it where no server is named
         "suite/catalogue.rs", // docs/rules.md
         "suite/matrix.rs",    // where rules and mutants meet
