@@ -17,8 +17,9 @@ pub fn run(args: ServeArgs) -> Result<Exit, Failure> {
     let requests = config.custom.iter().map(example).collect::<Vec<_>>();
     runtime.block_on(async {
         let server = emulator::start(config).await.map_err(|e| cannot_listen(&e))?;
+        let stop = signalled();
         announce(&args, &server, &requests);
-        wait_for_signal().await;
+        stop.await;
         server.stop().await;
         Ok(Exit::Pass)
     })
@@ -31,8 +32,9 @@ async fn model(args: &ServeArgs) -> Result<Exit, Failure> {
     }
     let config = ModelConfig { host: args.host, port: args.port, pace: pace(args), key };
     let server = emulator::start_model(config).await.map_err(|e| cannot_listen(&e))?;
+    let stop = signalled();
     announce_model(args, &server);
-    wait_for_signal().await;
+    stop.await;
     server.stop().await;
     Ok(Exit::Pass)
 }
@@ -215,18 +217,28 @@ fn announce_model(args: &ServeArgs, server: &emulator::Running) {
     let _ = std::io::stdout().flush();
 }
 
-async fn wait_for_signal() {
-    let interrupt = tokio::signal::ctrl_c();
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
+/// Ends at SIGINT or SIGTERM. Both are caught from the call on, not only once it is awaited: whoever reads what `serve` prints
+/// may end it at once.
+#[cfg(unix)]
+fn signalled() -> impl Future<Output = ()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let signals = [SignalKind::interrupt(), SignalKind::terminate()].map(signal);
+    async {
+        let [interrupt, terminate] = signals;
+        match (interrupt, terminate) {
+            (Ok(mut interrupt), Ok(mut terminate)) => {
+                tokio::select! {
+                    _ = interrupt.recv() => {}
+                    _ = terminate.recv() => {}
+                }
             }
-            return;
+            _ => drop(tokio::signal::ctrl_c().await),
         }
     }
-    let _ = interrupt.await;
+}
+
+/// Ends at Ctrl-C.
+#[cfg(not(unix))]
+async fn signalled() {
+    let _ = tokio::signal::ctrl_c().await;
 }

@@ -302,7 +302,10 @@ mod tests {
         assert_eq!(problem("mode: chat", "mode: chatt").2, "did you mean `chat`?");
         assert_eq!(problem("opening_statement", "opening-statment").2, "did you mean `opening_statement`?");
         assert_eq!(problem("default: fr", "default: de").0, 6);
-        assert_eq!(problem("variable: lang", "variable: name").1, "the variable `name` is there twice");
+        assert_eq!(
+            problem("  - { variable: lang", "  - { variable: name, type: number }\n  - { variable: lang").1,
+            "the variable `name` is there twice"
+        );
         assert_eq!(problem("type: text-input,", "type: number, max_length: 3,").0, 5);
         assert_eq!(problem("turn: 2, ", "").1, "this answer is never given");
         assert_eq!(problem(", options: [en, fr], default: fr", "").1, "the select `lang` has no options");

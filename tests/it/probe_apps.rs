@@ -61,7 +61,8 @@ fn walk(value: &Value, found: &mut Vec<(String, String)>) {
         Value::Array(items) => items.iter().for_each(|item| walk(item, found)),
         Value::Object(members) => {
             for (key, member) in members {
-                let selector = member.as_array().map(|items| items.iter().filter_map(Value::as_str).collect::<Vec<_>>());
+                let selector =
+                    member.as_array().map(|items| items.iter().filter_map(Value::as_str).collect::<Vec<_>>());
                 match selector.as_deref() {
                     Some([node, variable]) if key.ends_with("selector") => {
                         found.push(((*node).to_owned(), (*variable).to_owned()));
@@ -93,9 +94,11 @@ fn edges_lead_from_start_to_end_and_variables_exist_where_they_are_used() {
         assert!(kinds.values().any(|kind| *kind == last) && kinds.get("start") == Some(&"start"), "{name}");
         let mut known: BTreeSet<(String, String)> = BTreeSet::new();
         let mut knows = |node: &str, variable: &str| known.insert((node.to_owned(), variable.to_owned()));
-        nodes.iter().filter(|n| text(n, "/data/type") == "start").flat_map(|n| list(n, "/data/variables")).for_each(|v| {
-            knows("start", text(v, "/variable"));
-        });
+        nodes.iter().filter(|n| text(n, "/data/type") == "start").flat_map(|n| list(n, "/data/variables")).for_each(
+            |v| {
+                knows("start", text(v, "/variable"));
+            },
+        );
         list(app, "/workflow/conversation_variables").iter().for_each(|v| {
             knows("conversation", text(v, "/name"));
         });
@@ -134,7 +137,11 @@ fn models_are_the_echo_model_and_prompts_name_only_variables_of_the_form() {
         }
         assert_eq!(!models.is_empty(), !matches!(name.as_str(), "chatflow" | "workflow"), "{name}");
         for model in models {
-            assert_eq!((&model["provider"], &model["mode"]), (&json!("openai_api_compatible"), &json!("chat")), "{name}");
+            assert_eq!(
+                (&model["provider"], &model["mode"]),
+                (&json!("openai_api_compatible"), &json!("chat")),
+                "{name}"
+            );
             assert_eq!(model["name"], difyprobe::emulator::MODEL, "{name}");
             assert_eq!(model["completion_params"], json!({}), "{name}: nothing cuts the echo");
         }
@@ -178,10 +185,7 @@ async fn the_emulator_serves_the_same_forms() {
         assert_eq!(format!("{:?}", form(app)), format!("{:?}", parse_form(&parameters)), "{file}");
         let own = app.pointer("/model_config").or_else(|| app.pointer("/workflow/features")).expect("features");
         assert_eq!(own["opening_statement"], parameters["opening_statement"], "{file}");
-        assert_eq!(
-            own["suggested_questions_after_answer"], parameters["suggested_questions_after_answer"],
-            "{file}"
-        );
+        assert_eq!(own["suggested_questions_after_answer"], parameters["suggested_questions_after_answer"], "{file}");
         assert_eq!(own["file_upload"]["enabled"], parameters["file_upload"]["enabled"], "{file}");
     }
 }
