@@ -310,7 +310,7 @@ pub(super) const RULES: &[Rule] = &[
         versions: None,
         load: Load::No,
         judge: Judge::Run(unknown_task),
-        absent: always,
+        absent: over_too_soon,
     },
     Rule {
         id: "stop.scope",

@@ -125,7 +125,7 @@ async fn an_app_of_a_file_answers_as_written() {
 }
 
 #[test]
-fn every_mode_of_app_files_conforms() {
+fn every_mode_of_app_files_conforms_though_it_answers_at_once_and_echoes_little() {
     let place = Place::new();
     for mode in ["chat", "completion", "agent-chat", "advanced-chat", "workflow"] {
         let text = format!(
@@ -166,4 +166,18 @@ fn the_app_of_the_manual_is_the_one_in_the_folder() {
     let shown = page.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
     let parsed = |text: &str| difyprobe::scenario::app_file::parse_app("app", text.as_bytes()).expect("no problems");
     assert_eq!(parsed(shown), parsed(&file));
+}
+
+#[test]
+fn an_app_that_always_says_the_same_is_no_reason_for_an_incomplete_run() {
+    let place = Place::new();
+    let text = "difyprobe-app: 1\nname: plain\nmode: chat\nanswers:\n  - say: fine\n";
+    let (running, base_url, key) = served(&place, text, "plain");
+    place.run(&["check", "--quick", "-q", "--base-url", &base_url, "--api-key", &key]).exits(0);
+    let report = place.report("check.json");
+    let stop = rule(&report, "stop.ends-stream");
+    assert_eq!(stop["outcome"], "not-applicable");
+    assert!(stop["reason"].as_str().unwrap().contains("docs/probe-apps.md"), "{stop}");
+    running.signal("TERM");
+    running.wait().exits(0);
 }
