@@ -10,6 +10,7 @@ mod annotations;
 mod answer;
 mod apps;
 mod audio;
+mod beats;
 mod behaviour;
 mod bug_mutants;
 mod bugs;
