@@ -5,6 +5,7 @@ pub mod catalogue;
 pub mod examine;
 pub mod live;
 pub mod matrix;
+pub mod real_bugs;
 pub mod report;
 pub mod select;
 
