@@ -12,7 +12,7 @@ use crate::rules::judge::{Judgement, Planned};
 use crate::rules::tally::Tally;
 use crate::suite::live::{Gathered, gather};
 use crate::suite::select::NOT_ASKED;
-use crate::suite::{ExamineError, Facts, Request, prepare};
+use crate::suite::{ExamineError, Facts, Request, RuleFilter, prepare};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -120,6 +120,8 @@ fn report(
         interrupted: result.interrupted,
         strict: args.strict,
         elapsed_ms: u64::try_from(result.elapsed.as_millis()).unwrap_or(u64::MAX),
+        rules: &RuleFilter::default(),
+        baseline: None,
         saved_as: None,
     };
     let every: Vec<Judgement> = gathered.tally.judgements(&gathered.transcript.apps);

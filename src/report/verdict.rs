@@ -1,6 +1,6 @@
 //! What a run means as a whole: verdict, exit code, counts.
 
-use super::run::{RuleResult, ScenarioResult, Summary, Verdict};
+use super::run::{BaselineResult, RuleResult, ScenarioResult, Summary, Verdict};
 use super::units;
 use crate::model::Outcome;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ pub fn exit_code(verdict: Verdict) -> u8 {
         Verdict::Pass => 0,
         Verdict::Fail => 1,
         Verdict::Incomplete => 3,
+        Verdict::StaleBaseline => 7,
         Verdict::Error => 70,
         Verdict::Interrupted => 130,
     }
@@ -38,12 +39,21 @@ pub fn verdict(rules: &[RuleResult], scenarios: &[ScenarioResult], strict: bool,
     (verdict, exit_code(verdict))
 }
 
+/// The verdict with the baseline in view: out-of-date entries make a run red that would be green otherwise, and what is
+/// red already keeps its own code.
+pub fn with_baseline(verdict: Verdict, baseline: Option<&BaselineResult>) -> (Verdict, u8) {
+    let stale = baseline.is_some_and(|b| b.entries.iter().any(|e| e.state.stale()));
+    let verdict = if stale && verdict == Verdict::Pass { Verdict::StaleBaseline } else { verdict };
+    (verdict, exit_code(verdict))
+}
+
 /// The word that reports print for a verdict.
 pub fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "PASS",
         Verdict::Fail => "FAIL",
         Verdict::Incomplete => "INCOMPLETE",
+        Verdict::StaleBaseline => "STALE BASELINE",
         Verdict::Error => "ERROR",
         Verdict::Interrupted => "INTERRUPTED",
     }
@@ -69,9 +79,11 @@ pub fn summary(
         (of(Outcome::Fail), "failed"),
         (of(Outcome::Error), "in error"),
         (of(Outcome::KnownDeviation), "known deviations"),
+        (of(Outcome::Known), "known by the baseline"),
         (of(Outcome::Warn), "warned"),
         (of(Outcome::CouldNotRun), "could not run"),
         (of(Outcome::NotApplicable), "not applicable"),
+        (of(Outcome::Skipped), "not selected"),
     ];
     parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| match (*n, *what) {
         (1, "known deviations") => "1 known deviation".to_owned(),

@@ -2,7 +2,9 @@
 
 mod architecture;
 mod captures;
+mod cli_baseline;
 mod cli_check;
+mod cli_choice;
 mod cli_judge;
 mod cli_load;
 mod cli_secrets;
