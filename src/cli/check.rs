@@ -2,7 +2,7 @@
 
 use super::args::CheckArgs;
 use super::exit::{Exit, Failure};
-use super::output::{Outputs, chain};
+use super::output::{Outputs, chain, save_transcript};
 use super::unexamined::Unexamined;
 use super::{baseline, dry_run, interrupt, progress, scenarios, target};
 use crate::flow::Sink;
@@ -11,7 +11,6 @@ use crate::report::run::RunReport;
 use crate::rules::Rule;
 use crate::store;
 use crate::suite::{Accepted, Baseline, Choice, Examination, ExamineError, Facts, RuleFilter, build_report, prepare};
-use std::path::Path;
 use tokio_util::sync::CancellationToken;
 
 /// Runs the suite and reports.
@@ -104,12 +103,5 @@ fn save(args: &CheckArgs, transcript: &Transcript) -> Result<String, Failure> {
         let path = store::save_transcript(dir, transcript).map_err(|e| Failure::usage(chain(&e)))?;
         return Ok(path.display().to_string());
     }
-    let path = args.output.reports.join("check.transcript.json");
-    write(&path, transcript)?;
-    Ok(path.display().to_string())
-}
-
-fn write(path: &Path, transcript: &Transcript) -> Result<(), Failure> {
-    let bytes = serde_json::to_vec(transcript).map_err(Failure::internal)?;
-    store::write_atomic(path, &bytes).map_err(|e| Failure::usage(chain(&e)))
+    save_transcript(&args.output, "check", transcript)
 }

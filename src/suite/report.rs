@@ -7,7 +7,7 @@ use crate::flow::DISCOVERY;
 use crate::metrics::{LatencyRow, Recorder, sample};
 use crate::model::{App, Exchange, Finding, Outcome, Transcript};
 use crate::profile::Profile;
-use crate::report::evidence::{evidence_at, place};
+use crate::report::evidence::{evidence_at, judge_command, place};
 use crate::report::run::{Evidence, ExpectationFailure, REPORT_SCHEMA, RuleResult, RunReport, ScenarioResult, Target};
 use crate::report::verdict;
 use crate::rules::judge::{Judgement, Planned, judge};
@@ -142,7 +142,8 @@ fn assemble(
     for error in &facts.harness_errors {
         scenarios.push(harness_fault(error));
     }
-    let evidence = collect_evidence(transcript, &rules, &scenarios, facts.saved_as.as_deref());
+    let again = facts.saved_as.as_deref().map(|path| judge_command(path, facts.strict));
+    let evidence = collect_evidence(transcript, &rules, &scenarios, again.as_deref());
     let (verdict, _) = verdict::verdict(&rules, &scenarios, facts.strict, facts.interrupted);
     let (verdict, exit_code) = verdict::with_baseline(verdict, baseline.as_ref());
     RunReport {
@@ -223,7 +224,7 @@ fn collect_evidence(
     transcript: &Transcript,
     rules: &[RuleResult],
     scenarios: &[ScenarioResult],
-    saved_as: Option<&str>,
+    again: Option<&str>,
 ) -> Vec<Evidence> {
     let mut findings: Vec<&Finding> = rules.iter().flat_map(|r| &r.findings).collect();
     findings.sort_by_key(|f| std::cmp::Reverse(f.outcome));
@@ -240,8 +241,8 @@ fn collect_evidence(
             let marked: Vec<usize> =
                 findings.iter().filter(|f| f.exchanges.first() == Some(&exchange.id)).filter_map(|f| f.frame).collect();
             let mut shown = evidence_at(exchange, &transcript.base_url, &marked);
-            if let Some(path) = saved_as {
-                shown.repeat = format!("difyprobe judge {path}");
+            if let Some(command) = again {
+                command.clone_into(&mut shown.repeat);
             }
             shown
         })
