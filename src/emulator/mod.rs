@@ -10,6 +10,7 @@ mod annotations;
 mod answer;
 mod apps;
 mod audio;
+mod beats;
 mod behaviour;
 mod config;
 mod conversations;

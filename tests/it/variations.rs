@@ -59,7 +59,13 @@ async fn an_illegal_variation_is_found_through_the_same_proxy() {
 
 /// Everything that is not a pass, not applicable or known when the suite runs through the proxy.
 async fn findings(variation: Variation) -> Vec<String> {
-    let server = emulator::start(Config { seed: 7, ..Config::default() }).await.expect("an emulator");
+    let server = emulator::start(Config {
+        seed: 7,
+        apps: vec![emulator::AppKind::Chat, emulator::AppKind::Completion],
+        ..Config::default()
+    })
+    .await
+    .expect("an emulator");
     let proxy = proxy(server.base_url(), variation).await;
     let request = Request {
         base_url: format!("{proxy}/v1"),
