@@ -54,10 +54,13 @@ impl VersionCondition {
     }
 }
 
+/// Makes a test of its limit.
+type Make = fn(Version) -> Test;
+
 fn test(text: &str) -> Result<Test, String> {
-    let make: [(&str, fn(Version) -> Test); 4] =
-        [("<=", Test::AtMost), (">=", Test::AtLeast), ("<", Test::Less), (">", Test::More)];
-    for (sign, test) in make {
+    // the longer signs first: `<=` also starts with `<`
+    let signs: [(&str, Make); 4] = [("<=", Test::AtMost), (">=", Test::AtLeast), ("<", Test::Less), (">", Test::More)];
+    for (sign, test) in signs {
         if let Some(rest) = text.strip_prefix(sign) {
             let parts = parts(rest.trim())?;
             let part = |n: usize| parts.get(n).copied().unwrap_or(0);
