@@ -9,6 +9,8 @@ use crate::model::Outcome;
 const EVIDENCE_BYTES: usize = 512 * 1024;
 /// Above this many bytes lists of rules stop.
 const LIST_BYTES: usize = 800 * 1024;
+/// Characters of entries to paste.
+const PROPOSED_CHARS: usize = 50_000;
 /// Findings per rule.
 const FINDINGS: usize = 3;
 
@@ -133,7 +135,7 @@ fn baseline_section(out: &mut String, report: &RunReport) {
     }
     if !result.proposed.is_empty() && out.len() < LIST_BYTES {
         out.push_str(&format!("\n{}\n\n", line(&baseline::invitation(result))));
-        out.push_str(&markdown_block(baseline::proposed(result).trim_end()));
+        out.push_str(&markdown_block(&clip(baseline::proposed(result).trim_end(), PROPOSED_CHARS)));
     }
 }
 

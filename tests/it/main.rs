@@ -8,6 +8,7 @@ mod cli_choice;
 mod cli_judge;
 mod cli_load;
 mod cli_secrets;
+mod cli_selftest;
 mod cli_serve;
 mod cli_support;
 mod cli_targets;
