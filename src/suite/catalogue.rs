@@ -22,9 +22,7 @@ const HEAD: &str = "# Rules\n\n\
     | RFC 9110, WHATWG | the standards of HTTP and of event streams |\n\n\
     **Tested** is what the built-in scenarios do to see the rule. **Mutants** are the faulty servers (`difyprobe selftest`) that the \
     rule must notice. **Known deviations** are what a version profile expects to differ; they are shown and counted, and red only with \
-    `--strict`.\n\n\
-    The built-in scenarios are about chat and completion apps. Other modes named under *apps* are judged where a recording or a \
-    scenario of yours has them; built-in scenarios for them come later.\n";
+    `--strict`.\n";
 
 /// The whole page. `suite` is the built-in suite, to say which scenarios exercise a rule.
 pub fn page(suite: &[Arc<Scenario>]) -> String {
