@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn verdicts_and_exit_codes_by_table() {
-        use Outcome::{CouldNotRun, Error, Fail, KnownDeviation, NotApplicable, Pass, Warn};
+        use Outcome::{CouldNotRun, Error, Fail, Known, KnownDeviation, NotApplicable, Pass, Skipped, Warn};
         type Case<'c> = (&'c [(Outcome, u64)], &'c [(Outcome, u64)], bool, bool, Verdict, u8);
         let cases: &[Case] = &[
             (&[(Pass, 1)], &[], false, false, Verdict::Pass, 0),
@@ -162,6 +162,9 @@ mod tests {
             (&[], &[], false, true, Verdict::Interrupted, 130),
             (&[], &[], false, false, Verdict::Incomplete, 3),
             (&[(NotApplicable, 0)], &[], false, false, Verdict::Incomplete, 3),
+            (&[(Skipped, 0)], &[], false, false, Verdict::Incomplete, 3),
+            (&[(Known, 1), (Skipped, 0)], &[], false, false, Verdict::Pass, 0),
+            (&[(Known, 1)], &[], true, false, Verdict::Pass, 0),
             (&[], &[(Pass, 3)], false, false, Verdict::Pass, 0),
             (&[], &[(Pass, 0)], false, false, Verdict::Incomplete, 3),
             (&[], &[(NotApplicable, 0)], false, false, Verdict::Incomplete, 3),
@@ -171,6 +174,33 @@ mod tests {
             let scenarios: Vec<_> = scenarios.iter().map(|(o, n)| scenario(*o, *n)).collect();
             assert_eq!(verdict(&rules, &scenarios, *strict, *interrupted), (*wanted, *code), "case {i}");
         }
+    }
+
+    #[test]
+    fn a_stale_baseline_is_red_where_the_run_would_be_green_and_weighs_less_than_all_else() {
+        use super::super::run::{EntryResult, EntryState};
+        let entry = |state| EntryResult {
+            rule: "a.b".into(),
+            app: None,
+            version: None,
+            reason: "r".into(),
+            expires: None,
+            line: 3,
+            state,
+            message: String::new(),
+        };
+        let of = |state| BaselineResult { file: "b".into(), entries: vec![entry(state)], proposed: Vec::new() };
+        for state in [EntryState::UnknownRule, EntryState::Unused, EntryState::Expired] {
+            let stale = of(state);
+            assert_eq!(with_baseline(Verdict::Pass, Some(&stale)), (Verdict::StaleBaseline, 7));
+            for verdict in [Verdict::Fail, Verdict::Incomplete, Verdict::Error, Verdict::Interrupted] {
+                assert_eq!(with_baseline(verdict, Some(&stale)), (verdict, exit_code(verdict)));
+            }
+        }
+        for fine in [EntryState::Used, EntryState::Idle] {
+            assert_eq!(with_baseline(Verdict::Pass, Some(&of(fine))), (Verdict::Pass, 0));
+        }
+        assert_eq!(with_baseline(Verdict::Pass, None), (Verdict::Pass, 0));
     }
 
     #[test]
