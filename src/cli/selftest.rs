@@ -28,6 +28,9 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
     if args.list {
         for mutant in emulator::all_mutants().filter(|m| wanted(m)) {
             println!("{}\n    {}\n    noticed by {}", mutant.id, mutant.what, mutant.victims.join(", "));
+            if let Some(bug) = mutant.bug {
+                println!("    seen in Dify: {bug}");
+            }
         }
         return Ok(Exit::Pass);
     }

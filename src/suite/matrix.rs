@@ -213,7 +213,7 @@ async fn kill(mutant: &'static Mutant, suite: Vec<Arc<Scenario>>, stop: Cancella
         others: Vec::new(),
         error: None,
     };
-    let slow = mutant.victims.iter().any(|v| v.starts_with("sse.ping"));
+    let slow = mutant.slow || mutant.victims.iter().any(|v| v.starts_with("sse.ping"));
     let config = Config {
         profile: mutant.profile,
         apps: apps_of(mutant),
