@@ -66,7 +66,7 @@ fn poisoned(text: &str) -> RunReport {
         evidence.wire.iter_mut().for_each(put);
     }
     report.summary.line.push_str(text);
-    for baseline in &mut report.baseline {
+    if let Some(baseline) = &mut report.baseline {
         put(&mut baseline.file);
         for entry in &mut baseline.entries {
             [&mut entry.rule, &mut entry.reason, &mut entry.message].into_iter().for_each(put);
