@@ -71,7 +71,12 @@ async fn findings(variation: Variation) -> Vec<String> {
         base_url: format!("{proxy}/v1"),
         keys: keys_of(&server),
         profile: Some(Profile::documented()),
-        choice: Choice { scenarios: builtin::conformance().expect("clean"), slow: false, whole_suite: true },
+        choice: Choice {
+            scenarios: builtin::conformance().expect("clean"),
+            slow: false,
+            whole_suite: true,
+            ..Choice::default()
+        },
         seed: 7,
         keep: false,
         think: false,
