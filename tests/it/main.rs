@@ -28,6 +28,8 @@ mod emulator_replay;
 mod engine;
 mod flow;
 mod matrix;
+mod model_server;
+mod probe_apps;
 mod report;
 mod rules_doc;
 mod scenario;
