@@ -28,7 +28,7 @@ static MODE_MUTANTS: &[Mutant] = &[
         &["chatflow.stream.grammar", "workflow.node.pairing"],
         "the start node of a chatflow finishes before workflow_started").of(AdvancedChat),
     mutant(Fault::ChatflowWithoutMessageEnd, "chatflow.terminal.both/no-message-end",
-        &["chatflow.terminal.both", "chatflow.stream.grammar", "stop.ends-stream"],
+        &["chatflow.terminal.both", "chatflow.stream.grammar", "stop.ends-stream", "stop.wrong-user-noop", "stop.scope"],
         "chatflow streams lack message_end").of(AdvancedChat),
     mutant(Fault::TerminalsSwapped, "chatflow.terminal.order/swapped",
         &["chatflow.terminal.order"],
@@ -150,7 +150,7 @@ static MODE_MUTANTS: &[Mutant] = &[
         &["stop.status.stopped"],
         "the detail of a stopped run says succeeded").of(Workflow),
     mutant(Fault::BodyCutOff, "req.large-body/cut-off",
-        &["req.large-body", "chat.conversation-id.blank-forms"],
+        &["req.large-body"],
         "request bodies are read up to 64 KiB").of(AdvancedChat),
     // variables
     mutant(Fault::VariableWithoutType, "variables.list.shape/no-type",

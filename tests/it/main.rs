@@ -1,5 +1,6 @@
 //! Integration tests, as one binary.
 
+mod agreement;
 mod architecture;
 mod captures;
 mod cli_check;
