@@ -26,6 +26,7 @@ mod emulator_replay;
 mod engine;
 mod flow;
 mod matrix;
+mod own_requests;
 mod report;
 mod rules_doc;
 mod scenario;
