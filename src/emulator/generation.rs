@@ -8,18 +8,17 @@ use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::agent::{self, Thought};
-use super::agent_beats::{agent_beats, remember};
+use super::agent_beats::remember;
 use super::answer::Answer;
+use super::beats::beats;
+use super::bugs;
 use super::config::AppMode;
 use super::core::Core;
 use super::fault::Fault;
-use super::model::{self, Ending, Plan};
+use super::model::{self, Plan};
 use super::refusal::{BadParameter, Problem, Refusal};
 use super::replies::{self, Ids, Usage};
 use super::state::{Moment, Running};
-
-/// Two pieces of speech: the smallest tags an audio file can begin with.
-const SPEECH: [&str; 2] = ["SUQzBAAAAAAAAA==", "SUQzBAAAAAAAAQ=="];
 
 /// How a generation begins.
 #[derive(Debug)]
@@ -99,7 +98,7 @@ impl Generation {
         core.state(opening.app).running.insert(opening.ids.task.clone(), running);
         let duration = plan.duration();
         let prompt_words = plan.prompt_words;
-        let beats = beats(&core, &opening, plan);
+        let beats = bugs::mixed(&core, &opening, beats(&core, &opening, plan));
         Self {
             core,
             opening,
@@ -314,6 +313,9 @@ impl Generation {
         if self.core.broken(Fault::TotalIsCompletion) {
             members["total_tokens"] = json!(usage.completion);
         }
+        if self.core.broken(Fault::TotalTokensZero) {
+            members["total_tokens"] = json!(0);
+        }
         if self.core.broken(Fault::UnitPriceIsNumber) {
             members["prompt_unit_price"] = json!(0.001);
         }
@@ -378,6 +380,7 @@ impl Generation {
         let core = &self.core;
         let mode = self.mode();
         let mut body = replies::blocking(&self.opening.ids, mode.wire(), &self.answer, self.metadata(now));
+        self.core.spoil_blocking(&self.opening, &mut body);
         match mode {
             AppMode::Chat if core.broken(Fault::ChatWithoutMode) => {
                 body.shift_remove("mode");
@@ -469,67 +472,6 @@ impl Drop for Generation {
         let mut state = self.core.state(self.opening.app);
         state.running.remove(&self.opening.ids.task);
         state.make_known(&self.opening.user);
-    }
-}
-
-/// The steps of a plan.
-fn beats(core: &Core, opening: &Opening, plan: Plan) -> VecDeque<(Duration, Act)> {
-    let served = core.apps.get(opening.app);
-    let chat = served.is_some_and(|app| app.mode() == AppMode::Chat);
-    if let Some(app) = served.filter(|app| app.mode().thinks()) {
-        return agent_beats(core, opening, plan, app.mode() == AppMode::Agent);
-    }
-    let total = plan.duration();
-    let failing_after = if plan.chunks.is_empty() { plan.first } else { plan.gap };
-    let mut beats: VecDeque<(Duration, Act)> = plan
-        .chunks
-        .into_iter()
-        .enumerate()
-        .map(|(at, text)| {
-            let delay = if at == 0 { plan.first } else { plan.gap };
-            (delay, Act::Text(if core.broken(Fault::ReplacementCharacters) { damaged(&text) } else { text }))
-        })
-        .collect();
-    if core.broken(Fault::Buffered) && beats.len() > 1 {
-        for (at, (delay, _)) in beats.iter_mut().enumerate() {
-            *delay = if at == 0 { total } else { Duration::ZERO };
-        }
-    }
-    if chat && core.broken(Fault::NullAnswer) {
-        beats.push_front((plan.first, Act::NullText));
-    }
-    let speaks = served.is_some_and(|app| app.autoplay);
-    let ending: Vec<Act> = match plan.ending {
-        Ending::Failure(message) => {
-            beats.push_back((failing_after, Act::Fail(message)));
-            return beats;
-        }
-        Ending::Replaced(text) => vec![Act::Text(String::new()), Act::Replace(text)],
-        Ending::Complete => vec![Act::Text(String::new())],
-    };
-    let silent = chat && !opening.first && core.broken(Fault::SilentEnd);
-    let extra = |wanted: bool, act: Act| wanted.then_some(act);
-    let tail = ending
-        .into_iter()
-        .chain(extra(chat && core.broken(Fault::EventNameNumber), Act::Nameless))
-        .chain(extra(speaks, Act::Speech(SPEECH[0])))
-        .chain([if silent { Act::QuietEnd } else { Act::End }])
-        .chain(extra(chat && core.broken(Fault::TwoEnds), Act::End))
-        .chain(extra(!chat && core.broken(Fault::TextAfterEnd), Act::Text(String::new())))
-        .chain(extra(speaks, Act::Speech(SPEECH[1])))
-        .chain(extra(speaks, Act::Speech("")));
-    beats.extend(tail.map(|act| (Duration::ZERO, act)));
-    beats
-}
-
-/// The first character beyond ASCII of a piece becomes the replacement character.
-fn damaged(text: &str) -> String {
-    match text.char_indices().find(|(_, ch)| !ch.is_ascii()) {
-        Some((at, ch)) => {
-            let (head, tail) = text.split_at(at);
-            format!("{head}\u{fffd}{}", tail.get(ch.len_utf8()..).unwrap_or_default())
-        }
-        None => text.to_owned(),
     }
 }
 

@@ -10,7 +10,10 @@ mod annotations;
 mod answer;
 mod apps;
 mod audio;
+mod beats;
 mod behaviour;
+mod bug_mutants;
+mod bugs;
 mod config;
 mod conversations;
 mod core;
@@ -50,6 +53,7 @@ mod story_end;
 mod turns;
 mod variables;
 
+pub use bug_mutants::bug_mutants;
 pub use config::{AppKind, AppMode, Config, Pace, Profile, UnknownName};
 pub use mode_mutants::{all_mutants, mode_mutants};
 pub use mutants::{Mutant, mutants};

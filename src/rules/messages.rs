@@ -220,7 +220,7 @@ pub(super) fn comparable(text: &str, app: &App) -> String {
 }
 
 /// Trims, and hides the signature of file URLs, which changes with every read.
-fn mask_files(text: &str) -> String {
+pub(super) fn mask_files(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut rest = text.trim();
     while let Some(at) = rest.find("/files/") {

@@ -5,9 +5,6 @@ use super::seen::Seen;
 use crate::model::App;
 use serde_json::{Map, Value};
 
-/// A stream that was asked to last this long does not do so by chance, microseconds.
-const TELLING_US: f64 = 1_000_000.0;
-
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pace {
@@ -41,21 +38,20 @@ impl Pace {
     }
 }
 
-/// The pace of a stream on an app that does as the words say: one that repeats its prompt, the mark of an echo model, or
-/// one of whose streams came in all the pieces and the time asked for. One that does not know the words has long ended when
-/// another request could do something to its stream.
+/// The pace of a stream on an app that repeats its prompt, the mark of an echo model, or that keeps the pace it is asked
+/// for. One that does not know the words has long ended when another request could do something to its stream.
 pub fn of_echo(run: &Run, s: &Seen) -> Option<Pace> {
-    Pace::of(s).filter(|_| s.stream.is_some() && (run.echoes_prompt(s.app) || keeps_pace(run, s.app)))
+    Pace::of(s).filter(|_| s.stream.is_some() && (run.echoes_prompt(s.app) || knows_the_words(run, s.app)))
 }
 
-fn keeps_pace(run: &Run, app: &App) -> bool {
-    let kept = |s: &Seen| {
-        let pace = Pace::of(s).filter(|p| p.asked_us() >= TELLING_US && p.ran_to_its_end(s))?;
+/// Whether some stream of an app came in exactly as many pieces as its request asked for, and no faster.
+fn knows_the_words(run: &Run, app: &App) -> bool {
+    let kept = |s: &Seen, pace: Pace| {
         let events = s.stream.iter().flat_map(|stream| &stream.events);
-        let pieces = events.filter(|e| e.content().is_some_and(|t| !t.is_empty())).count();
-        Some(pieces as f64 >= pace.chunks)
+        let pieces = events.filter(|e| e.content().is_some_and(|text| !text.is_empty())).count();
+        pieces as f64 == pace.chunks && pace.chunks >= 5.0 && pace.ran_to_its_end(s)
     };
-    run.on(app).filter(|s| s.endpoint().generates()).any(|s| kept(s) == Some(true))
+    run.on(app).any(|s| s.stream.is_some() && Pace::of(s).is_some_and(|pace| kept(s, pace)))
 }
 
 #[cfg(test)]

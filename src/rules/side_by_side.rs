@@ -1,6 +1,8 @@
 //! Area `concurrency`, turns of one conversation and first contacts side by side; what is visible when; repeats.
 
+use super::messages::comparable;
 use super::notes::Notes;
+use super::offered::provider_failed;
 use super::request::{Asked, canonical_uuid};
 use super::rule::{ANY, CHATS, Judge, Load, Rule, always};
 use super::run::{Conversation, Run};
@@ -48,7 +50,9 @@ fn same_conversation(run: &Run, app: &App, n: &mut Notes) {
         }
         each_once(run, app, conversation, end, n);
         if let Some(next) = run.next_turn(app, conversation, end) {
-            let usable = !next.refused_as_sent() && next.exchange.status() < 500;
+            // what the model refuses, or one turn too many, says nothing about the conversation
+            let elsewhere = provider_failed(next) || next.is(429);
+            let usable = next.is(200) || (elsewhere && next.exchange.status() < 500);
             n.expect(usable, next, "later-turn", "a later turn to be accepted", || next.outcome_text());
         }
     }
@@ -71,6 +75,13 @@ fn each_once(run: &Run, app: &App, conversation: &Conversation, end: u64, n: &mu
         n.expect(shown == 1, read.seen, "stored", format!("message {} once", turn.message_id), || {
             format!("{shown} times")
         });
+        let s = run.at(turn);
+        let (Some(item), Some(said)) = (read.items.iter().find(of_turn), s.answer()) else { continue };
+        let stored = item.get("answer").and_then(Value::as_str).unwrap_or("");
+        if turn.completed && s.stream.is_some() && !s.cut() && !stored.is_empty() {
+            let same = comparable(stored, app) == comparable(&said, app);
+            n.expect(same, s, "own-pieces", format!("the pieces of `{}`", clip(stored)), || clip(&said));
+        }
     }
 }
 

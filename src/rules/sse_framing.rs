@@ -188,7 +188,7 @@ fn incremental(s: &Seen, n: &mut Notes) {
     let Some(stream) = stream(s).filter(|_| s.sent.valid() && s.exchange.fault.is_none()) else { return };
     let Some(pace) = Pace::of(s) else { return };
     let asked_us = pace.asked_us();
-    // a shorter one can come in one burst on a busy machine
+    // a shorter one can come in one burst on a busy machine, and a longer one in a few: buffers leave nothing of the spread
     if asked_us < 0.9e6 || (s.exchange.timing.end_us as f64) < 0.8 * asked_us {
         return;
     }
@@ -197,7 +197,7 @@ fn incremental(s: &Seen, n: &mut Notes) {
         return; // stopped, or not cut into the pieces that were asked for
     }
     let spread = times.last().zip(times.first()).map_or(0, |(last, first)| last - first) as f64;
-    n.expect(spread >= 0.5 * asked_us, s, "spread", format!("text spread over about {:.1} s", asked_us / 1e6), || {
+    n.expect(spread >= 0.33 * asked_us, s, "spread", format!("text spread over about {:.1} s", asked_us / 1e6), || {
         format!("{} text events within {:.2} s", times.len(), spread / 1e6)
     });
 }

@@ -221,6 +221,37 @@ fn persist(run: &Run, app: &App, n: &mut Notes) {
     for put in puts(run, app).filter(|p| p.seen.is(200)) {
         reset_by_turn(run, app, &put, n);
     }
+    for conversation in run.conversations_of(app) {
+        still_listed(run, app, conversation, n);
+    }
+}
+
+/// A variable that a conversation once had is in every later list of it. Real bugs: langgenius/dify issues 34705, 15791.
+fn still_listed(run: &Run, app: &App, conversation: &Conversation, n: &mut Notes) {
+    let asked_for_all = |s: &&Seen| s.route.param("variable_name").is_none() && s.route.param("last_id").is_none();
+    let reads = calls(run, app, Endpoint::Variables).filter(|s| s.is(200)).filter(asked_for_all);
+    let reads = reads.filter(|s| own(run, app, s).is_some_and(|c| c.id == conversation.id));
+    let mut known: Vec<(&str, &Seen)> = Vec::new();
+    for s in reads {
+        let Some(page) = s.json.as_ref().filter(|page| page.get("has_more") == Some(&Value::Bool(false))) else {
+            continue;
+        };
+        let names: Vec<&str> =
+            page.get("data").and_then(Value::as_array).into_iter().flatten().filter_map(name_of).collect();
+        let gone = known.iter().find(|(name, _)| !names.contains(name));
+        n.expect(gone.is_none(), s, "listed", "every variable that the conversation had", || {
+            format!("a list without `{}`", gone.map(|(name, _)| *name).unwrap_or_default())
+        });
+        if let Some((_, before)) = gone {
+            n.with(before);
+            return;
+        }
+        known.extend(names.into_iter().map(|name| (name, s)));
+    }
+}
+
+fn name_of(item: &Value) -> Option<&str> {
+    item.get("name")?.as_str()
 }
 
 /// A value set by hand does not fall back to what it was before because a turn was taken.

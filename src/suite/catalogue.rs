@@ -3,6 +3,7 @@
 use crate::emulator::{Mutant, all_mutants};
 use crate::model::AppMode;
 use crate::profile::PROFILES;
+use crate::rules::excluded::EXCLUDED;
 use crate::rules::{Load, Rule, catalogue};
 use crate::scenario::ast::Scenario;
 use std::fmt::Write;
@@ -21,9 +22,7 @@ const HEAD: &str = "# Rules\n\n\
     | RFC 9110, WHATWG | the standards of HTTP and of event streams |\n\n\
     **Tested** is what the built-in scenarios do to see the rule. **Mutants** are the faulty servers (`difyprobe selftest`) that the \
     rule must notice. **Known deviations** are what a version profile expects to differ; they are shown and counted, and red only with \
-    `--strict`.\n\n\
-    The built-in scenarios are about chat and completion apps. Other modes named under *apps* are judged where a recording or a \
-    scenario of yours has them; built-in scenarios for them come later.\n";
+    `--strict`.\n";
 
 /// The whole page. `suite` is the built-in suite, to say which scenarios exercise a rule.
 pub fn page(suite: &[Arc<Scenario>]) -> String {
@@ -46,7 +45,20 @@ pub fn page(suite: &[Arc<Scenario>]) -> String {
             section(&mut out, rule, suite);
         }
     }
+    excluded(&mut out);
     out
+}
+
+fn excluded(out: &mut String) {
+    if EXCLUDED.is_empty() {
+        return;
+    }
+    out.push_str("\n## Not judged\n\nPromises of the documentation that no run can show, each with the reason.\n\n");
+    out.push_str("| id | title | why it is not judged |\n|---|---|---|\n");
+    for entry in EXCLUDED {
+        let cell = |text| plain(text).replace('|', "\\|");
+        let _ = writeln!(out, "| `{}` | {} | {} |", entry.id, cell(entry.title), cell(entry.reason));
+    }
 }
 
 fn section(out: &mut String, rule: &Rule, suite: &[Arc<Scenario>]) {

@@ -61,7 +61,12 @@ async fn examined(version: emulator::Profile, slow: bool) -> Examination {
         base_url: server.base_url(),
         keys: keys_of(&server),
         profile: Profile::by_id(version.id()),
-        choice: Choice { scenarios: builtin::conformance().expect("clean"), slow, whole_suite: true },
+        choice: Choice {
+            scenarios: builtin::conformance().expect("clean"),
+            slow,
+            whole_suite: true,
+            ..Choice::default()
+        },
         seed: 11,
         keep: false,
         think: false,

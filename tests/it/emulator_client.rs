@@ -180,7 +180,9 @@ impl<'a> Api<'a> {
             judge_stream(&answer, wall, self.verdicts);
         } else {
             let json_type = answer.media_type.starts_with("application/json");
-            note("http.content-type.json", json_type || status == 204 || answer.media_type.starts_with("audio/"));
+            let file = ["audio/", "image/"].iter().any(|kind| answer.media_type.starts_with(kind));
+            let no_json = answer.body.is_empty() || file;
+            note("http.content-type.json", json_type || no_json);
             judge_errors(&answer, self.verdicts);
             if answer.json.get("event").is_some() {
                 judge_usage(&answer.json["metadata"], wall, self.verdicts);

@@ -3,10 +3,13 @@
 mod agreement;
 mod architecture;
 mod captures;
+mod cli_baseline;
 mod cli_check;
+mod cli_choice;
 mod cli_judge;
 mod cli_load;
 mod cli_secrets;
+mod cli_selftest;
 mod cli_serve;
 mod cli_support;
 mod cli_targets;

@@ -22,7 +22,7 @@ async fn examined(steps: &str) -> Examination {
         base_url: server.base_url(),
         keys: keys_of(&server),
         profile: None,
-        choice: Choice { scenarios: vec![Arc::new(scenario)], slow: false, whole_suite: false },
+        choice: Choice { scenarios: vec![Arc::new(scenario)], slow: false, whole_suite: false, ..Choice::default() },
         seed: 3,
         keep: false,
         think: false,

@@ -72,6 +72,7 @@ struct Found {
     answers_without_schema: usize,
     errors: usize,
     html_errors: usize,
+    unknown_runs: usize,
     streams: usize,
     pings: usize,
     events: usize,
@@ -98,6 +99,13 @@ impl Found {
     }
 
     fn add_json(&mut self, capture: &Capture) {
+        // A known deviation: the detail of a run that is not there is 200 with every member null.
+        if capture.route.endpoint == difyprobe::model::Endpoint::WorkflowRunDetail
+            && capture.body.contains(r#""id": null"#)
+        {
+            self.unknown_runs += 1;
+            return;
+        }
         let document = match capture.status {
             400.. => Some(Document::ErrorEnvelope),
             _ => for_endpoint(capture.route.endpoint),
@@ -145,10 +153,11 @@ fn every_captured_answer_error_and_event_is_accepted() {
     }
     assert!(refused.is_empty(), "{}", refused.join("\n"));
     // Counted apart from this code, so that nothing is accepted by not being looked at.
-    assert_eq!(found.answers, 170, "answers");
+    assert_eq!(found.answers, 188, "answers");
     assert_eq!(found.errors, 182, "JSON errors");
     assert_eq!(found.html_errors, 7, "HTML errors, which are no error bodies");
-    assert_eq!(found.answers_without_schema, 22, "answers of endpoints without a schema");
+    assert_eq!(found.answers_without_schema, 2, "answers of endpoints without a schema");
+    assert_eq!(found.unknown_runs, 2, "answers about runs that are not there");
     assert_eq!((found.streams, found.events, found.pings), (50, 828, 10), "streams, events, pings");
 }
 
@@ -442,6 +451,10 @@ const EXAMPLES: &str = r##"[
     "position": 1, "dataset_id": "d1", "dataset_name": "Phones", "document_id": "d2", "document_name": "list.pdf",
     "data_source_type": "upload_file", "segment_id": "d3", "score": 0.98, "content": "Model: X"}], "extra_contents": [], "message_tokens": 10, "answer_tokens": 2,
     "total_tokens": 12, "provider_response_latency": 0.7, "total_price": "0E-7", "currency": "USD"}],
+["human-input-form.json", "", {
+    "form_content": "Fine?", "resolved_default_values": {}, "expiration_time": 1795423930,
+    "inputs": [{"type": "text", "output_variable_name": "why", "default": {"type": "constant", "value": ""}}],
+    "user_actions": [{"id": "yes", "title": "Yes", "button_style": "primary"}]}],
 ["events/ping.json", "", {"event": "ping"}],
 ["events/message_file.json", "", {
     "event": "message_file", "id": "d1e2f3a4-0000-4000-8000-000000000001", "type": "image", "belongs_to": "assistant",

@@ -89,7 +89,7 @@ async fn findings(
         base_url: format!("{proxy}/v1"),
         keys: keys_of(&server),
         profile: Profile::by_id(version.id()),
-        choice: Choice { scenarios, slow: false, whole_suite: false },
+        choice: Choice { scenarios, slow: false, whole_suite: false, ..Choice::default() },
         seed: 7,
         keep: false,
         think: false,
