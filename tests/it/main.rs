@@ -1,5 +1,6 @@
 //! Integration tests, as one binary.
 
+mod agreement;
 mod architecture;
 mod captures;
 mod cli_baseline;
@@ -29,6 +30,7 @@ mod engine;
 mod flow;
 mod matrix;
 mod model_server;
+mod own_requests;
 mod probe_apps;
 mod report;
 mod rules_doc;
