@@ -125,6 +125,18 @@ pub struct CheckArgs {
     /// Save the recording of the run in this folder
     #[arg(long, value_name = "DIR")]
     pub save_transcripts: Option<PathBuf>,
+    /// Only these rules, and the scenarios that exercise them: ids, globs or areas; repeatable
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub only: Vec<String>,
+    /// Without these rules
+    #[arg(long, value_name = "GLOB", value_delimiter = ',')]
+    pub skip: Vec<String>,
+    /// Failures that are accepted, with reasons; exit 7 when an entry is out of date
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
+    /// List what would be sent; of the server only its apps are asked
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// `load`
@@ -163,6 +175,9 @@ pub struct JudgeArgs {
     /// Known deviations of the server's version fail too
     #[arg(long)]
     pub strict: bool,
+    /// Failures that are accepted, with reasons; exit 7 when an entry is out of date
+    #[arg(long, value_name = "FILE")]
+    pub baseline: Option<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -256,6 +271,9 @@ pub struct SelftestArgs {
     /// Write the matrix as JSON
     #[arg(long, value_name = "PATH")]
     pub json: Option<PathBuf>,
+    /// Write the matrix as Markdown
+    #[arg(long, value_name = "PATH")]
+    pub markdown: Option<PathBuf>,
 }
 
 /// `rules`

@@ -16,6 +16,8 @@ pub enum Exit {
     Incomplete,
     /// 6: a snapshot differs.
     SnapshotDiffers,
+    /// 7: an entry of the baseline is out of date.
+    StaleBaseline,
     /// 70: a fault of our own.
     Internal,
     /// 130: interrupted; partial results were written.
@@ -31,6 +33,7 @@ impl Exit {
             Exit::Usage => 2,
             Exit::Incomplete => 3,
             Exit::SnapshotDiffers => 6,
+            Exit::StaleBaseline => 7,
             Exit::Internal => 70,
             Exit::Interrupted => 130,
         }
@@ -38,7 +41,7 @@ impl Exit {
 
     /// The exit that a report's code stands for.
     pub fn of(report: &RunReport) -> Exit {
-        let all = [Exit::Pass, Exit::Failed, Exit::Incomplete, Exit::Interrupted];
+        let all = [Exit::Pass, Exit::Failed, Exit::Incomplete, Exit::StaleBaseline, Exit::Interrupted];
         all.into_iter().find(|e| e.code() == report.exit_code).unwrap_or(Exit::Internal)
     }
 }

@@ -3,22 +3,25 @@
 use super::args::JudgeArgs;
 use super::exit::{Exit, Failure};
 use super::output::{Outputs, chain};
-use super::target;
-use crate::model::Transcript;
+use super::{baseline, target};
+use crate::model::{App, Transcript};
 use crate::profile::Profile;
+use crate::rules::Rule;
 use crate::rules::judge::Planned;
 use crate::store;
-use crate::suite::{Facts, build_report, select::NOT_ASKED};
+use crate::suite::{Accepted, Facts, RuleFilter, build_report, select::NOT_ASKED};
 
 /// Judges every transcript and reports; the most severe exit code counts.
 pub fn run(args: JudgeArgs) -> Result<Exit, Failure> {
+    let accepted = baseline::read(args.baseline.as_ref())?;
+    let planned = |_: &Rule, _: &App| Planned::No(NOT_ASKED.to_owned());
     let asked = target::profile(&args.profile)?;
     let loaded = store::load(&args.transcripts).map_err(|e| Failure::usage(chain(&e)))?;
     for skipped in &loaded.skipped {
         eprintln!("skipped {}: {}", skipped.path.display(), skipped.found);
     }
     let mut worst = Exit::Pass;
-    let order = [Exit::Pass, Exit::Incomplete, Exit::Failed, Exit::Interrupted, Exit::Internal];
+    let order = [Exit::Pass, Exit::StaleBaseline, Exit::Incomplete, Exit::Failed, Exit::Interrupted, Exit::Internal];
     let severity = |e: Exit| order.iter().position(|x| *x == e);
     for (index, transcript) in loaded.transcripts.iter().enumerate() {
         let name = if index == 0 { "judge".to_owned() } else { format!("judge-{}", index + 1) };
@@ -27,7 +30,7 @@ pub fn run(args: JudgeArgs) -> Result<Exit, Failure> {
         let facts = Facts {
             command: "judge",
             profile,
-            planned: &|_, _| Planned::No(NOT_ASKED.to_owned()),
+            planned: &planned,
             whole_suite: false,
             scenarios: Vec::new(),
             notes: vec![format!("{} recorded exchanges", transcript.exchanges.len())],
@@ -35,6 +38,12 @@ pub fn run(args: JudgeArgs) -> Result<Exit, Failure> {
             interrupted: false,
             strict: args.strict,
             elapsed_ms: recorded_ms(transcript),
+            rules: &RuleFilter::default(),
+            baseline: accepted.as_ref().map(|baseline| Accepted {
+                baseline,
+                examined: &planned,
+                today: baseline::today(),
+            }),
             saved_as: args.transcripts.first().map(|p| p.display().to_string()),
         };
         let report = build_report(transcript, facts);

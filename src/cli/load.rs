@@ -2,7 +2,7 @@
 
 use super::args::LoadArgs;
 use super::exit::{Exit, Failure};
-use super::output::{Outputs, chain};
+use super::output::{Outputs, chain, save_transcript};
 use super::unexamined::Unexamined;
 use super::{interrupt, progress, scenarios, target};
 use crate::engine::{self, EngineResult, Plan, Shape};
@@ -12,7 +12,7 @@ use crate::rules::judge::{Judgement, Planned};
 use crate::rules::tally::Tally;
 use crate::suite::live::{Gathered, gather};
 use crate::suite::select::NOT_ASKED;
-use crate::suite::{ExamineError, Facts, Request, prepare};
+use crate::suite::{ExamineError, Facts, Request, RuleFilter, prepare};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -33,12 +33,13 @@ pub fn run(args: LoadArgs) -> Result<Exit, Failure> {
     }
     let outputs = Outputs::open(&args.output, "load")?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
-    let report = runtime.block_on(attack(&args))?;
+    let (report, unsaved) = runtime.block_on(attack(&args))?;
     outputs.finish(&report)?;
-    Ok(Exit::of(&report))
+    unsaved.map_or(Ok(Exit::of(&report)), Err)
 }
 
-async fn attack(args: &LoadArgs) -> Result<RunReport, Failure> {
+/// The report, and why the exchanges that it judged could not be saved.
+async fn attack(args: &LoadArgs) -> Result<(RunReport, Option<Failure>), Failure> {
     let stop = CancellationToken::new();
     interrupt::on_signal(&stop);
     let mut chosen = target::choose(&args.target, fastrand::u64(..)).await?;
@@ -55,7 +56,8 @@ async fn attack(args: &LoadArgs) -> Result<RunReport, Failure> {
         Err(ExamineError::Unexamined { reason, transcript }) => {
             let (reason, transcript, interrupted) = (&reason, &*transcript, stop.is_cancelled());
             let (chosen, choice, strict) = (&chosen, &choice, args.strict);
-            return Ok(Unexamined { command: "load", chosen, choice, reason, transcript, interrupted, strict }.report());
+            let nothing = Unexamined { command: "load", chosen, choice, reason, transcript, interrupted, strict };
+            return Ok((nothing.report(), None));
         }
     };
     let transcript = prepared.transcript();
@@ -72,8 +74,14 @@ async fn attack(args: &LoadArgs) -> Result<RunReport, Failure> {
     let profile = prepared.profile.clone();
     let counts = Counts::of(&prepared.session);
     drop(prepared); // the last sender: ends the judging thread
-    let gathered = judging.join().map_err(|_| Failure::internal("the judging thread panicked; please report this"))?;
-    Ok(report(args, profile, notes, counts, gathered, result))
+    let mut gathered =
+        judging.join().map_err(|_| Failure::internal("the judging thread panicked; please report this"))?;
+    gathered.transcript.complete = false;
+    let (saved, unsaved) = match save_transcript(&args.output, "load", &gathered.transcript) {
+        Ok(path) => (Some(path), None),
+        Err(failure) => (None, Some(failure)),
+    };
+    Ok((report(args, profile, notes, counts, gathered, result, saved), unsaved))
 }
 
 struct Counts {
@@ -95,6 +103,7 @@ fn report(
     counts: Counts,
     gathered: Gathered,
     result: EngineResult,
+    saved: Option<String>,
 ) -> RunReport {
     let seconds = result.elapsed.as_secs_f64();
     let totals = gathered.recorder.totals();
@@ -120,7 +129,9 @@ fn report(
         interrupted: result.interrupted,
         strict: args.strict,
         elapsed_ms: u64::try_from(result.elapsed.as_millis()).unwrap_or(u64::MAX),
-        saved_as: None,
+        rules: &RuleFilter::default(),
+        baseline: None,
+        saved_as: saved,
     };
     let every: Vec<Judgement> = gathered.tally.judgements(&gathered.transcript.apps);
     crate::suite::report::build_load(&gathered.transcript, facts, every, &gathered.recorder, counts.requests)

@@ -4,7 +4,9 @@
 mod print; // first: the others print with its macros
 
 mod args;
+mod baseline;
 mod check;
+mod dry_run;
 mod exit;
 mod interrupt;
 mod judge;

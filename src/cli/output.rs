@@ -2,9 +2,10 @@
 
 use super::args::{Color, OutputArgs};
 use super::exit::Failure;
+use crate::model::Transcript;
 use crate::report::run::RunReport;
 use crate::report::{Format, TerminalStyle, escape, render, terminal};
-use crate::store::OutputFile;
+use crate::store::{self, OutputFile};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +56,14 @@ impl Outputs {
         }
         Ok(())
     }
+}
+
+/// Saves the recording of a run as `reports/NAME.transcript.json`, so that its findings can be shown again; gives the path.
+pub fn save_transcript(args: &OutputArgs, name: &str, transcript: &Transcript) -> Result<String, Failure> {
+    let path = args.reports.join(format!("{name}.transcript.json"));
+    let bytes = serde_json::to_vec(transcript).map_err(Failure::internal)?;
+    store::write_atomic(&path, &bytes).map_err(|e| Failure::usage(chain(&e)))?;
+    Ok(path.display().to_string())
 }
 
 fn parse_report(text: &str) -> Result<(Format, PathBuf), Failure> {

@@ -3,6 +3,7 @@
 use super::args::{RulesArgs, RulesCommand};
 use super::exit::{Exit, Failure};
 use crate::profile::PROFILES;
+use crate::rules::excluded::{self, EXCLUDED};
 use crate::rules::{self, Load, Rule};
 use crate::scenario::closest;
 use crate::suite::builtin;
@@ -17,7 +18,8 @@ pub fn run(args: RulesArgs) -> Result<Exit, Failure> {
 }
 
 fn list() {
-    let widest = rules::catalogue().map(|r| r.id.len()).max().unwrap_or(0);
+    let ids = rules::catalogue().map(|r| r.id).chain(EXCLUDED.iter().map(|e| e.id));
+    let widest = ids.map(str::len).max().unwrap_or(0);
     let mut area = "";
     for rule in rules::catalogue() {
         if rule.area != area {
@@ -26,11 +28,22 @@ fn list() {
         }
         println!("  {:widest$}  {:6}  {}", rule.id, rule.level.as_str(), rule.title);
     }
+    if !EXCLUDED.is_empty() {
+        println!("excluded");
+    }
+    for entry in EXCLUDED {
+        println!("  {:widest$}  {:6}  {}", entry.id, "-", entry.title);
+        println!("      not judged: {}", entry.reason);
+    }
 }
 
 fn explain(id: &str) -> Result<(), Failure> {
+    if let Some(entry) = excluded::find(id) {
+        println!("{} (excluded)\n  {}\n\n  not judged  {}", entry.id, entry.title, entry.reason);
+        return Ok(());
+    }
     let Some(rule) = rules::find(id) else {
-        let near = closest(id, rules::catalogue().map(|r| r.id));
+        let near = closest(id, rules::catalogue().map(|r| r.id).chain(EXCLUDED.iter().map(|e| e.id)));
         let hint = near.map_or("`difyprobe rules` lists them".to_owned(), |n| format!("did you mean `{n}`?"));
         return Err(Failure::usage(format!("no rule `{id}`; {hint}")));
     };

@@ -6,7 +6,7 @@ use crate::rules;
 use crate::scenario::ast::Scenario;
 use crate::scenario::{Diagnostic, lint_rules, parse_bytes, render_all};
 use crate::store;
-use crate::suite::{Choice, builtin};
+use crate::suite::{Choice, RuleFilter, builtin};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,11 +61,21 @@ fn doubled_ids(scenarios: &[Arc<Scenario>]) -> Vec<String> {
         .collect()
 }
 
+/// As [`choose`], of these only what exercises a rule that the filter leaves.
+pub fn choose_for(paths: &[PathBuf], slow: bool, rules: RuleFilter) -> Result<Choice, Failure> {
+    let mut choice = choose(paths, slow)?;
+    choice.scenarios.retain(|scenario| rules.wants(scenario));
+    if choice.scenarios.is_empty() {
+        return Err(Failure::usage("none of the scenarios exercises a rule that --only and --skip leave"));
+    }
+    Ok(Choice { rules, ..choice })
+}
+
 /// The chosen scenarios: the named files, else the built-in suite.
 pub fn choose(paths: &[PathBuf], slow: bool) -> Result<Choice, Failure> {
     if paths.is_empty() {
         let suite = builtin::conformance().map_err(|d| Failure::internal(format!("built-in scenario: {d:?}")))?;
-        return Ok(Choice { scenarios: suite, slow, whole_suite: true });
+        return Ok(Choice { scenarios: suite, slow, whole_suite: true, ..Choice::default() });
     }
     let read = read(paths, false)?;
     if !read.problems.is_empty() {
@@ -73,7 +83,7 @@ pub fn choose(paths: &[PathBuf], slow: bool) -> Result<Choice, Failure> {
     }
     // Who names a slow scenario wants it.
     let slow = slow || paths.iter().any(|p| p.is_file());
-    Ok(Choice { scenarios: read.scenarios, slow, whole_suite: false })
+    Ok(Choice { scenarios: read.scenarios, slow, ..Choice::default() })
 }
 
 fn show(diagnostics: &[Diagnostic], bytes: &[u8], color: bool) -> String {

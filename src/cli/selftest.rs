@@ -6,9 +6,10 @@ use super::interrupt;
 use super::output::chain;
 use crate::emulator::{self, Mutant};
 use crate::store::OutputFile;
-use crate::suite::builtin;
-use crate::suite::matrix::{self, Matrix};
+use crate::suite::matrix::{self, Matrix, Part};
+use crate::suite::{builtin, matrix_page};
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio_util::sync::CancellationToken;
@@ -27,11 +28,14 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
     if args.list {
         for mutant in emulator::all_mutants().filter(|m| wanted(m)) {
             println!("{}\n    {}\n    noticed by {}", mutant.id, mutant.what, mutant.victims.join(", "));
+            if let Some(bug) = mutant.bug {
+                println!("    seen in Dify: {bug}");
+            }
         }
         return Ok(Exit::Pass);
     }
-    let json = args.json.as_deref().map(OutputFile::open_early).transpose();
-    let json = json.map_err(|e| Failure::usage(format!("--json: {}", chain(&e))))?;
+    let json = open("--json", args.json.as_deref())?;
+    let markdown = open("--markdown", args.markdown.as_deref())?;
     let suite = builtin::conformance().map_err(|d| Failure::internal(format!("built-in scenario: {d:?}")))?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
     let stop = CancellationToken::new();
@@ -45,23 +49,30 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
             let _ = write!(std::io::stderr(), "\r\x1b[2K{n}/{total} mutants");
         }
     });
-    let mut matrix = runtime.block_on(matrix::run(suite, usize::from(args.at_once), &stop, &wanted, done));
+    let part = Part { wanted: &wanted, whole: args.filter.is_none() };
+    let matrix = runtime.block_on(matrix::run_part(suite, usize::from(args.at_once), &stop, part, done));
     if terminal {
         eprint!("\r\x1b[2K");
-    }
-    if args.filter.is_some() {
-        matrix.unproven.clear();
     }
     print!("{}", text(&matrix));
     if let Some(file) = json {
         let text = serde_json::to_vec_pretty(&matrix).map_err(Failure::internal)?;
         file.write(&text).map_err(|e| Failure::usage(format!("--json: {}", chain(&e))))?;
     }
+    if let Some(file) = markdown {
+        let text = matrix_page::page(&matrix);
+        file.write(text.as_bytes()).map_err(|e| Failure::usage(format!("--markdown: {}", chain(&e))))?;
+    }
     match (stop.is_cancelled(), matrix.passes()) {
         (true, _) => Ok(Exit::Interrupted),
         (false, true) => Ok(Exit::Pass),
         (false, false) => Ok(Exit::Failed),
     }
+}
+
+fn open(flag: &str, path: Option<&Path>) -> Result<Option<OutputFile>, Failure> {
+    let opened = path.map(OutputFile::open_early).transpose();
+    opened.map_err(|e| Failure::usage(format!("{flag}: {}", chain(&e))))
 }
 
 fn text(matrix: &Matrix) -> String {
@@ -78,6 +89,9 @@ fn text(matrix: &Matrix) -> String {
         if let Some(error) = &kill.error {
             out.push_str(&format!("           could not be examined: {error}\n"));
         }
+    }
+    if matrix.healthy.is_empty() {
+        out.push_str("healthy servers are examined without a filter only\n");
     }
     for health in &matrix.healthy {
         out.push_str(&format!("healthy  {}: {} findings\n", health.profile, health.findings.len()));

@@ -33,7 +33,8 @@ impl Unexamined<'_> {
         let meant = |r: &&'static Rule| {
             self.choice.whole_suite || self.choice.scenarios.iter().any(|s| s.rules.iter().any(|id| id == r.id))
         };
-        let meant: Vec<&'static Rule> = rules::catalogue().filter(meant).collect();
+        let kept = |r: &&'static Rule| self.choice.rules.left_out(r).is_none();
+        let meant: Vec<&'static Rule> = rules::catalogue().filter(meant).filter(kept).collect();
         let facts = Facts {
             command: self.command,
             profile: (self.chosen.profile.unwrap_or(Profile::documented()), "the server was not examined".to_owned()),
@@ -45,6 +46,8 @@ impl Unexamined<'_> {
             interrupted: self.interrupted,
             strict: self.strict,
             elapsed_ms: u64::try_from(self.chosen.client.epoch.elapsed().as_millis()).unwrap_or(u64::MAX),
+            rules: &self.choice.rules,
+            baseline: None,
             saved_as: None,
         };
         build_unexamined(self.transcript, facts, &meant, self.reason)

@@ -52,7 +52,7 @@ impl Core {
             }
         };
         let has_more = sorted.len() > start + limit && !self.broken(Fault::NoMoreConversations);
-        let rows: Vec<Value> = sorted.into_iter().skip(start).take(limit).map(|c| self.listed_row(c)).collect();
+        let rows: Vec<Value> = sorted.into_iter().skip(start).take(limit).flat_map(|c| self.listed_rows(c)).collect();
         drop(state);
         Ok(self.json(200, &replies::page(limit, has_more, rows)))
     }
@@ -85,6 +85,12 @@ impl Core {
         listed
     }
 
+    /// The row of a conversation; one fault shows it twice.
+    fn listed_rows(&self, conversation: &Conversation) -> Vec<Value> {
+        let twice = self.broken(Fault::ConversationListedTwice) && conversation.messages.len() >= 2;
+        vec![self.listed_row(conversation); if twice { 2 } else { 1 }]
+    }
+
     fn listed_row(&self, conversation: &Conversation) -> Value {
         let mut row = replies::conversation_row(conversation);
         if self.broken(Fault::FirstInputsHidden) && conversation.messages.len() <= 1 {
@@ -97,6 +103,11 @@ impl Core {
             && let Some(members) = row.as_object_mut()
         {
             members.shift_remove("introduction");
+        }
+        if self.broken(Fault::ListWithoutUpdatedAt)
+            && let Some(members) = row.as_object_mut()
+        {
+            members.shift_remove("updated_at");
         }
         row
     }

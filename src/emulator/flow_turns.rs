@@ -119,8 +119,9 @@ impl Core {
         let mut sys = Map::new();
         sys.insert("sys.query".to_owned(), json!(payload.query));
         sys.insert("sys.conversation_id".to_owned(), json!(place.conversation));
-        sys.insert("sys.dialogue_count".to_owned(), json!(count + self.behaviour.flow.first_dialogue));
-        let streaming = payload.streaming;
+        let first = self.behaviour.flow.first_dialogue + u64::from(self.broken(Fault::DialogueCountFromOne));
+        sys.insert("sys.dialogue_count".to_owned(), json!(count + first));
+        let streaming = payload.streaming || self.broken(Fault::ChatflowBlockingStreams);
         let (user, query) = (place.user, payload.query);
         let cast = Cast { app, user, frame, shown: Map::new(), query, sequence, streaming, began: now };
         Ok(self.start_run(cast, place.inputs, sys))
@@ -178,6 +179,9 @@ impl Core {
 
     /// The faults that change the order of things, or leave one out.
     fn spoil_script(&self, workflow: bool, script: &mut Script) {
+        if !workflow {
+            self.misplace_text(script);
+        }
         if self.broken(Fault::NodeBeforeWorkflowStarted) && !workflow {
             let leave = script.iter().position(|(_, act)| matches!(act, Act::Leave(..)));
             if let Some(at) = leave {

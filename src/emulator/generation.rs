@@ -11,6 +11,7 @@ use super::agent::{self, Thought};
 use super::agent_beats::remember;
 use super::answer::Answer;
 use super::beats::beats;
+use super::bugs;
 use super::config::AppMode;
 use super::core::Core;
 use super::fault::Fault;
@@ -97,7 +98,7 @@ impl Generation {
         core.state(opening.app).running.insert(opening.ids.task.clone(), running);
         let duration = plan.duration();
         let prompt_words = plan.prompt_words;
-        let beats = beats(&core, &opening, plan);
+        let beats = bugs::mixed(&core, &opening, beats(&core, &opening, plan));
         Self {
             core,
             opening,
@@ -305,8 +306,15 @@ impl Generation {
             latency: now.seconds_since(self.opening.now),
         };
         let mut members = replies::usage(behaviour, usage);
+        if self.mode() == AppMode::AgentChat && !behaviour.agents_count {
+            members["total_tokens"] = json!(0);
+            members["latency"] = json!(0.0);
+        }
         if self.core.broken(Fault::TotalIsCompletion) {
             members["total_tokens"] = json!(usage.completion);
+        }
+        if self.core.broken(Fault::TotalTokensZero) {
+            members["total_tokens"] = json!(0);
         }
         if self.core.broken(Fault::UnitPriceIsNumber) {
             members["prompt_unit_price"] = json!(0.001);
@@ -372,6 +380,7 @@ impl Generation {
         let core = &self.core;
         let mode = self.mode();
         let mut body = replies::blocking(&self.opening.ids, mode.wire(), &self.answer, self.metadata(now));
+        self.core.spoil_blocking(&self.opening, &mut body);
         match mode {
             AppMode::Chat if core.broken(Fault::ChatWithoutMode) => {
                 body.shift_remove("mode");

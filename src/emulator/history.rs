@@ -46,6 +46,9 @@ impl Core {
         let mut state = self.state(app);
         let conversation = state.conversation(&user, &id).filter(|conversation| conversation.committed);
         let conversation = conversation.ok_or_else(|| self.conversation_not_found("messages"))?;
+        if self.broken(Fault::LongHistorySlips) && conversation.messages.len() >= 3 {
+            return Err(Refusal::internal());
+        }
         let page = self.message_page(&conversation.messages, first_id.as_deref(), limit);
         let (rows, has_more) = page.ok_or_else(|| self.hinted("First Message Not Exists.", "messages"))?;
         let mut rows: Vec<Value> = rows
@@ -74,6 +77,9 @@ impl Core {
             && let Some(members) = row.as_object_mut()
         {
             members.shift_remove("retriever_resources");
+        }
+        if self.broken(Fault::FeedbackNeverInHistory) {
+            row["feedback"] = Value::Null;
         }
         row
     }

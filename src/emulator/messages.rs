@@ -146,6 +146,9 @@ impl Core {
             if nobody_s && self.broken(Fault::SuggestionsForUnknown) {
                 return Ok(self.json(200, &json!({"result": "success", "data": []})));
             }
+            if nobody_s && self.broken(Fault::SuggestionsUnknownInvalid) {
+                return Err(Refusal::invalid("Message Not Exists."));
+            }
             return Err(Refusal::not_found("Message Not Exists."));
         }
         if !self.apps[app].suggests() {

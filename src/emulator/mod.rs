@@ -12,6 +12,8 @@ mod apps;
 mod audio;
 mod beats;
 mod behaviour;
+mod bug_mutants;
+mod bugs;
 mod config;
 mod conversations;
 mod core;
@@ -56,6 +58,7 @@ mod story_end;
 mod turns;
 mod variables;
 
+pub use bug_mutants::bug_mutants;
 pub use config::{AppKind, AppMode, Config, Pace, Profile, UnknownName};
 pub use custom::{CustomAnswer, CustomApp, When};
 pub use form::{Field, Variable};

@@ -1,5 +1,6 @@
 //! The mutants of agents, chatflows and workflows: healthy servers that break one promise each.
 
+use super::bug_mutants::bug_mutants;
 use super::config::AppKind::{AdvancedChat, Agent, AgentChat, Workflow};
 use super::fault::Fault;
 use super::mutants::{Mutant, mutant, mutants};
@@ -11,7 +12,7 @@ pub fn mode_mutants() -> &'static [Mutant] {
 
 /// Every mutant of every app.
 pub fn all_mutants() -> impl Iterator<Item = &'static Mutant> + Clone {
-    mutants().iter().chain(MODE_MUTANTS)
+    mutants().iter().chain(MODE_MUTANTS).chain(bug_mutants())
 }
 
 // one row per mutant: switch and name, victims, what it does, where
@@ -28,11 +29,11 @@ static MODE_MUTANTS: &[Mutant] = &[
         &["chatflow.stream.grammar", "workflow.node.pairing"],
         "the start node of a chatflow finishes before workflow_started").of(AdvancedChat),
     mutant(Fault::ChatflowWithoutMessageEnd, "chatflow.terminal.both/no-message-end",
-        &["chatflow.terminal.both", "chatflow.stream.grammar", "stop.ends-stream"],
-        "chatflow streams lack message_end").of(AdvancedChat),
+        &["chatflow.terminal.both", "chatflow.stream.grammar", "stop.ends-stream", "stop.scope", "stop.wrong-user-noop"],
+        "chatflow streams lack message_end").of(AdvancedChat).seen("issue 32856"),
     mutant(Fault::TerminalsSwapped, "chatflow.terminal.order/swapped",
         &["chatflow.terminal.order"],
-        "chatflow streams send workflow_finished before message_end").of(AdvancedChat),
+        "chatflow streams send workflow_finished before message_end").of(AdvancedChat).seen("PR 32985"),
     mutant(Fault::MessageEndAfterFailure, "chatflow.failure.sequence/message-end",
         &["chatflow.failure.sequence", "chatflow.stream.grammar", "error.in-stream.shape"],
         "a failed chatflow stream sends message_end after its error").of(AdvancedChat),
@@ -65,6 +66,7 @@ static MODE_MUTANTS: &[Mutant] = &[
             "messages.answer.matches",
             "sse.message-replace",
             "stop.wrong-user-noop",
+            "concurrency.same-conversation",
         ],
         "a New Agent repeats its whole answer as one more delta before the closing message").of(Agent),
     mutant(Fault::ThoughtPositionsReset, "agent.thought.fields/position-zero",
@@ -127,7 +129,7 @@ static MODE_MUTANTS: &[Mutant] = &[
         "POST /workflows/{id}/run ignores the id").of(Workflow),
     mutant(Fault::RunDetailRunning, "workflow.run-detail/running",
         &["workflow.run-detail", "workflow.disconnect-continues"],
-        "the detail of a finished run says running").of(Workflow),
+        "the detail of a finished run says running").of(Workflow).seen("issues 21770, 19223"),
     mutant(Fault::UnknownRunNulls, "workflow.run-detail.unknown-404/nulls",
         &["workflow.run-detail.unknown-404"],
         "the detail of an unknown run is 200 with nulls").of(Workflow),
@@ -142,7 +144,7 @@ static MODE_MUTANTS: &[Mutant] = &[
         "the log ignores its filters by status and end user").of(Workflow),
     mutant(Fault::DisconnectKills, "workflow.disconnect-continues/killed",
         &["workflow.disconnect-continues"],
-        "a run whose client hangs up stays running for ever").of(Workflow),
+        "a run whose client hangs up stays running for ever").of(Workflow).seen("issues 26169, 23654, 19548, 12798"),
     mutant(Fault::TotalTokensNull, "usage.workflow-totals/null",
         &["usage.workflow-totals"],
         "total_tokens of workflow_finished is null").of(Workflow),
@@ -150,7 +152,7 @@ static MODE_MUTANTS: &[Mutant] = &[
         &["stop.status.stopped"],
         "the detail of a stopped run says succeeded").of(Workflow),
     mutant(Fault::BodyCutOff, "req.large-body/cut-off",
-        &["req.large-body", "chat.conversation-id.blank-forms"],
+        &["req.large-body"],
         "request bodies are read up to 64 KiB").of(AdvancedChat),
     // variables
     mutant(Fault::VariableWithoutType, "variables.list.shape/no-type",
@@ -180,10 +182,10 @@ static MODE_MUTANTS: &[Mutant] = &[
         "a form can be submitted twice").of(Workflow),
     mutant(Fault::ResumesAsStopped, "hitl.resume/stopped",
         &["hitl.resume"],
-        "a run that goes on after a pause ends as stopped").of(Workflow),
+        "a run that goes on after a pause ends as stopped").of(Workflow).seen("issues 39448, 39750, 40878"),
     mutant(Fault::EmptyFormEvent, "hitl.required-event/empty",
         &["hitl.required-event"],
-        "human_input_required has empty data").of(Workflow),
+        "human_input_required has empty data").of(Workflow).seen("issue 35504"),
 ];
 
 #[cfg(test)]

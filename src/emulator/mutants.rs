@@ -20,6 +20,10 @@ pub struct Mutant {
     pub app: AppKind,
     /// It breaks what other rules build on, so that which of them notice too depends on timing; only `victims` are certain.
     pub cascades: bool,
+    /// It shows only in the slow scenarios.
+    pub slow: bool,
+    /// The bug of a released server that shows so, where one is known: its issues.
+    pub bug: Option<&'static str>,
     pub(super) fault: Fault,
 }
 
@@ -35,16 +39,25 @@ pub(super) const fn mutant(
     what: &'static str,
 ) -> Mutant {
     let (profile, app) = (Profile::Documented, AppKind::Chat);
-    Mutant { id, victims, what, profile, tts_autoplay: false, app, cascades: false, fault }
+    Mutant { id, victims, what, profile, tts_autoplay: false, app, cascades: false, slow: false, bug: None, fault }
 }
 
 impl Mutant {
-    const fn under(self, profile: Profile) -> Self {
+    pub(super) const fn under(self, profile: Profile) -> Self {
         Self { profile, ..self }
     }
 
     pub(super) const fn of(self, app: AppKind) -> Self {
         Self { app, ..self }
+    }
+
+    /// Seen in released servers; the text names the issues or pull requests of langgenius/dify.
+    pub(super) const fn seen(self, bug: &'static str) -> Self {
+        Self { bug: Some(bug), ..self }
+    }
+
+    pub(super) const fn slowly(self) -> Self {
+        Self { slow: true, ..self }
     }
 
     pub(super) const fn cascading(self) -> Self {
@@ -132,7 +145,7 @@ static MUTANTS: &[Mutant] = &[
         &["completion.stateless"],
         "a completion sent with a conversation_id also answers the previous one"),
     mutant(Fault::CompletionNeedsQuery, "completion.query-optional/required",
-        &["completion.query-optional", "req.inputs.required"],
+        &["completion.query-optional"],
         "a completion without any query is refused with 400"),
     mutant(Fault::TextAfterEnd, "completion.stream.grammar/text-after-end",
         &["completion.stream.grammar"],
@@ -167,7 +180,7 @@ static MUTANTS: &[Mutant] = &[
         "a conversation of three messages lists the first one twice"),
     mutant(Fault::Forgetful, "chat.continuity.context/forgetful",
         &["chat.continuity.context"],
-        "the model never sees earlier turns"),
+        "the model never sees earlier turns").seen("issues 9130, 9179, 8910"),
     mutant(Fault::UnknownConversationCreated, "chat.conversation-id.unknown-404/created",
         &["chat.conversation-id.unknown-404", "conversations.list.complete"],
         "a blocking turn with an unknown conversation_id opens a conversation under it"),
@@ -176,22 +189,22 @@ static MUTANTS: &[Mutant] = &[
         "a malformed conversation_id gives 404"),
     mutant(Fault::DeletedContinues, "chat.conversation-id.deleted-404/continues",
         &["chat.conversation-id.deleted-404", "conversations.delete"],
-        "a deleted conversation can be continued"),
+        "a deleted conversation can be continued").seen("issue 12488"),
     mutant(Fault::RejectedTurnTouches, "chat.rejected-turn-adds-nothing/touches",
         &["chat.rejected-turn-adds-nothing"],
         "a refused turn moves updated_at of its conversation by two seconds"),
     mutant(Fault::FirstInputsHidden, "chat.inputs.first-turn-stored/hidden",
         &["chat.inputs.first-turn-stored", "req.input.default-applied"],
-        "a conversation of one turn lists no inputs"),
+        "a conversation of one turn lists no inputs").seen("issue 18482"),
     mutant(Fault::InputsFollowTurns, "chat.inputs.conversation-frozen/follows",
         &["chat.inputs.conversation-frozen"],
         "the inputs of a conversation become those of its latest turn"),
     mutant(Fault::LaterInputsUsed, "chat.inputs.ignored-on-continuation/used",
         &["chat.inputs.ignored-on-continuation", "chat.inputs.consistent-policy"],
-        "later turns are run and stored with their own inputs"),
+        "later turns are run and stored with their own inputs").seen("PR 7955"),
     mutant(Fault::LaterInputsDropped, "chat.inputs.applied-on-continuation/dropped",
         &["chat.inputs.applied-on-continuation"],
-        "later turns are run and stored with the inputs of the first, unchecked").under(Profile::Dify112),
+        "later turns are run and stored with the inputs of the first, unchecked").under(Profile::Dify112).seen("issues 7120, 7846, 7952, 8050, 8546, 10055, 10522, 12173, 13588"),
     mutant(Fault::LaterInputsUsedInStreams, "chat.inputs.consistent-policy/streams-only",
         &["chat.inputs.consistent-policy", "chat.inputs.ignored-on-continuation"],
         "streamed later turns use their own inputs, blocking ones those of the first turn"),
@@ -209,7 +222,7 @@ static MUTANTS: &[Mutant] = &[
         "anybody may rename a conversation and gets it back"),
     mutant(Fault::StrangerDeletes, "chat.isolation.user-delete/no-user",
         &["chat.isolation.user-delete"],
-        "anybody may delete a conversation"),
+        "anybody may delete a conversation").seen("PR 32686"),
     mutant(Fault::ChatBlockingLosesPrefix, "chat.parity/prefix-lost",
         &["chat.parity"],
         "blocking chat answers and their stored form lack the first five characters of the text"),
@@ -240,7 +253,7 @@ static MUTANTS: &[Mutant] = &[
         "streams of later chat turns end without message_end"),
     mutant(Fault::Buffered, "sse.incremental/buffered",
         &["sse.incremental"],
-        "all text events come in one burst at the end"),
+        "all text events come in one burst at the end").seen("issues 13699, 1500, 14513"),
     mutant(Fault::EndWithoutConversationId, "sse.common-fields/end-without-conversation",
         &["sse.common-fields"],
         "message_end of first chat turns lacks conversation_id"),
@@ -324,7 +337,7 @@ static MUTANTS: &[Mutant] = &[
         "the automatic name is empty"),
     mutant(Fault::DeleteAnswers200, "conversations.delete/200",
         &["conversations.delete"],
-        "a delete answers 200 with a body"),
+        "a delete answers 200 with a body").seen("issues 5400, 6907, 9680, 22868; PR 10416"),
     // documents and media types
     mutant(Fault::TagsNull, "info.shape/null-tags",
         &["info.shape"],
@@ -345,7 +358,7 @@ static MUTANTS: &[Mutant] = &[
     // usage and time
     mutant(Fault::NoUsage, "usage.present/none",
         &["usage.present"],
-        "metadata of chat turns lacks usage"),
+        "metadata of chat turns lacks usage").seen("issue 8544"),
     mutant(Fault::TotalIsCompletion, "usage.sum/total-is-completion",
         &["usage.sum"],
         "total_tokens counts the completion only"),
@@ -395,7 +408,7 @@ static MUTANTS: &[Mutant] = &[
         "message_files is always empty"),
     mutant(Fault::PiecesAsFiles, "agent.message-file/pieces",
         &["agent.message-file"],
-        "the pieces of answers to turns with files are message_file events"),
+        "the pieces of answers to turns with files are message_file events").seen("issues 36990, 22552; PRs 32019, 22988"),
     mutant(Fault::EndUserUnnamed, "end-user.lookup/unnamed",
         &["end-user.lookup"],
         "an end user is shown without the name the app gave"),
@@ -433,7 +446,7 @@ static MUTANTS: &[Mutant] = &[
         &["req.json.non-object", "error.status.class"],
         "JSON that is no object gives 500"),
     mutant(Fault::UnknownFieldsRefused, "req.unknown-fields-ignored/refused",
-        &["req.unknown-fields-ignored", "req.inputs.required", "chat.conversation-id.blank-forms"],
+        &["req.unknown-fields-ignored", "req.inputs.required"],
         "a turn with a member the documentation does not name is refused"),
     mutant(Fault::LongInputCut, "req.input.max-length/cut",
         &["req.input.max-length"],
@@ -468,10 +481,10 @@ static MUTANTS: &[Mutant] = &[
         "a stop that ends its stream answers 404"),
     mutant(Fault::StopOnlySaid, "stop.ends-stream/only-said",
         &["stop.ends-stream"],
-        "a stop answers success and ends nothing"),
+        "a stop answers success and ends nothing").seen("issues 16449, 13035"),
     mutant(Fault::StoppedAnswerLost, "stop.partial-saved/empty",
         &["stop.partial-saved"],
-        "the stored answer of a stopped turn is empty"),
+        "the stored answer of a stopped turn is empty").seen("issues 17191, 31370"),
     mutant(Fault::StrangerStops, "stop.wrong-user-noop/any-user",
         &["stop.wrong-user-noop"],
         "a stop by anybody ends the stream"),
@@ -506,7 +519,7 @@ static MUTANTS: &[Mutant] = &[
         "a blocking completion asked for again has the message_id of the first time"),
     mutant(Fault::EndUserTwins, "concurrency.end-user-race/twins",
         &["concurrency.end-user-race"],
-        "first turns beside the first one of a new user belong to end users nobody finds again"),
+        "first turns beside the first one of a new user belong to end users nobody finds again").seen("issue 28675"),
     mutant(Fault::CrowdRefusedInHtml, "rate.overload-json/html",
         &["rate.overload-json", "error.body.shape"],
         "a sixth turn of one user side by side gets 503 and a page for people"),

@@ -20,7 +20,7 @@ impl Core {
     /// `GET /workflows/run/{id}`.
     pub(super) fn run_detail(&self, app: usize, id: &str) -> Result<Answer, Refusal> {
         let detail = self.behaviour.flow.detail;
-        if detail == RunDetail::OldNulls {
+        if detail == RunDetail::OldNulls || self.broken(Fault::ChatflowRunDetailRefused) {
             self.demand_mode(app, AppMode::Workflow)?;
         } else {
             self.demand_runs(app)?;
@@ -86,6 +86,9 @@ impl Core {
 
     /// Ends a run early, as far as the profile lets this user.
     pub(super) fn stop_run(&self, app: usize, task: &str, user: &str) {
+        if self.broken(Fault::ChatflowStopOnlySaid) {
+            return;
+        }
         let anybody = self.behaviour.flow.stop == StopPolicy::Anybody;
         let workflow = self.apps[app].mode() == AppMode::Workflow;
         let apps = if anybody && workflow { 0..self.app_count() } else { app..app + 1 };

@@ -244,6 +244,8 @@ struct Player {
     generation: Box<Generation>,
     due: Instant,
     ping_at: Instant,
+    /// Nothing but pings is sent any more: what only a fault does.
+    muted: bool,
     // kept over the whole stream: registering them anew for every block would cost more than the block
     timer: Pin<Box<Sleep>>,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
@@ -256,6 +258,7 @@ impl Player {
         let due = now + generation.next_delay().unwrap_or_default();
         Self {
             ping_at: now + shared.ping_every,
+            muted: false,
             due,
             timer: Box::pin(tokio::time::sleep_until(due)),
             stop: Box::pin(generation.stop_signal().clone().cancelled_owned()),
@@ -276,12 +279,13 @@ impl Player {
             if self.ping_at <= now {
                 self.ping_at += self.shared.ping_every;
                 if let Some(ping) = self.ping() {
+                    self.muted = self.shared.core.broken(Fault::SilentAfterPing);
                     return Some(Bytes::from_static(ping));
                 }
             } else if self.due <= now {
                 let block = self.generation.advance(self.shared.clock.now());
                 self.due = now + self.generation.next_delay().unwrap_or_default();
-                if !block.is_empty() {
+                if !block.is_empty() && !self.muted {
                     return Some(Bytes::from(block));
                 }
             }

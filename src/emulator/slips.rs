@@ -90,6 +90,9 @@ impl Core {
     /// The fault that turns away one turn too many with a page for people.
     pub(super) fn crowded(&self, state: &State, user: &str) -> Option<Answer> {
         let crowd = state.running.values().filter(|running| running.user == user).count();
+        if self.broken(Fault::CrowdSlips) && crowd >= CROWD {
+            return Some(self.refuse(&Refusal::unknown(&self.behaviour)));
+        }
         (self.broken(Fault::CrowdRefusedInHtml) && crowd >= CROWD).then(|| Answer {
             status: 503,
             headers: self.headers("text/html; charset=utf-8", false),

@@ -159,6 +159,7 @@ impl Story {
         let workflow = frame.chat.is_none();
         match act {
             Act::Begin if workflow && core.broken(Fault::NoWorkflowStarted) => None,
+            Act::Begin if self.start_is_dropped(core) => None,
             Act::Begin => {
                 let shown = self.shown_inputs(core);
                 let at = self.cast.began.unix_seconds();
@@ -176,6 +177,7 @@ impl Story {
                 let event = flow_events::node_finished(&frame, flow, &node, &execution, &outcome, Some(attempt));
                 Some(("node_retry", self.spoiled_node(core, event)))
             }
+            Act::Say(..) if self.resumed && core.broken(Fault::AnswerAfterFormLost) => None,
             Act::Say(text, from) => {
                 self.first_text.get_or_insert(now);
                 self.answer.push_str(&text);
@@ -202,8 +204,12 @@ impl Story {
                 self.memorise(core, now);
                 None
             }
-            Act::Finish(result) => Some(("workflow_finished", self.finish(core, result, now))),
-            Act::EndMessage => self.end_message(core, now, heard),
+            Act::Finish(result) => {
+                let event = self.finish(core, result, now);
+                (!self.end_is_dropped(core, true)).then_some(("workflow_finished", event))
+            }
+            Act::EndMessage if self.answer_is_lost(core) => None,
+            Act::EndMessage => self.end_message(core, now, heard).filter(|_| !self.end_is_dropped(core, false)),
             Act::Complain(error) => {
                 self.store_failure(core, &error);
                 let event = replies::error_event(&self.ids()?, "invalid_param", 400, &error);

@@ -138,6 +138,11 @@ impl Story {
         if let Some(message) = core.state(self.cast.app).message_mut(&self.cast.user, conversation, message) {
             message.error = Some(error.to_owned());
         }
+        if core.broken(Fault::FailedChatflowTurnForgotten)
+            && let Some(found) = core.state(self.cast.app).conversation_mut(&self.cast.user, conversation)
+        {
+            found.messages.retain(|kept| kept.id != *message);
+        }
     }
 
     fn metadata(&self, core: &Core, now: Moment) -> Value {
@@ -187,6 +192,9 @@ impl Story {
             if !core.broken(Fault::ChatflowFailureIs200) {
                 return Err(Refusal::invalid(format!("Run failed: {error}")));
             }
+            answer = "";
+        }
+        if core.broken(Fault::ChatflowBlockingEmpty) {
             answer = "";
         }
         let mut body = replies::blocking(ids, "advanced-chat", answer, self.metadata(core, now));

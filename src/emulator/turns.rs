@@ -144,7 +144,10 @@ impl Core {
     }
 
     fn begin_chat(self: &Arc<Self>, app: usize, payload: Payload, now: Moment) -> Result<Generation, Refusal> {
-        let files = self.attachments(app, &payload.user, &payload.files)?;
+        let files = match self.attachments(app, &payload.user, &payload.files) {
+            Err(refusal) => return self.without_file(app, payload, refusal, now),
+            Ok(files) => files,
+        };
         let mut state = self.state(app);
         let place = self.place(app, &mut state, &payload, now)?;
         let mut addition = self.foreign_query(&state, &payload.user);
@@ -221,9 +224,10 @@ impl Core {
         payload: &Payload,
         now: Moment,
     ) -> Result<Place, Refusal> {
-        let Some(id) = payload.conversation.clone() else {
+        let Some(id) = payload.conversation.clone().filter(|_| !self.opens_anew(payload)) else {
             return self.open(app, state, payload, None, now);
         };
+        self.poison(state, &id);
         if self.broken(Fault::DeletedContinues)
             && let Some((owner, mut conversation)) = state.graveyard.remove(&id)
         {
@@ -238,6 +242,7 @@ impl Core {
         let Some(conversation) = state
             .conversation_mut(&user, &id)
             .filter(|conversation| conversation.committed || self.broken(Fault::DeletedContinues))
+            .filter(|conversation| !self.loses_second_turn(conversation, payload))
         else {
             let unheard_of = state.owner(&id).is_none() && !state.deleted.contains_key(&id);
             if self.broken(Fault::UnknownConversationCreated) && unheard_of && !payload.streaming {
@@ -264,6 +269,9 @@ impl Core {
         if self.behaviour.later_inputs == LaterInputs::Applied && !self.broken(Fault::LaterInputsDropped) {
             return self.checked(app, &payload.inputs, payload.streaming);
         }
+        if self.broken(Fault::LaterInputsChecked) {
+            self.checked(app, &payload.inputs, payload.streaming)?;
+        }
         let new = form::check(&self.apps[app].form, &payload.inputs, false).ok();
         if self.broken(Fault::InputsFollowTurns) {
             conversation.inputs = new.unwrap_or_else(|| first.clone());
@@ -274,7 +282,7 @@ impl Core {
         Ok(new.filter(|_| used).unwrap_or(first))
     }
 
-    fn open(
+    pub(super) fn open(
         &self,
         app: usize,
         state: &mut State,

@@ -79,7 +79,9 @@ impl Core {
             return Err(Refusal::unknown(&self.behaviour));
         }
         let name = name.filter(|_| !self.broken(Fault::VariableFilterIgnored));
+        let old = state.conversation(&user, id).is_some_and(|conversation| conversation.messages.len() >= 2);
         let all = state.memory.variables.get(self.home_of_variables(id)).map(Vec::as_slice).unwrap_or_default();
+        let all = if old && self.broken(Fault::VariablesOfOldMissing) { &[] } else { all };
         let start = match request.param("last_id").filter(|id| !id.is_empty()) {
             None => 0,
             Some(last) => {
@@ -137,6 +139,7 @@ impl Core {
         let found = all.and_then(|all| all.iter_mut().find(|variable| variable.id == wanted));
         let found = found.ok_or_else(|| Refusal::not_found("Conversation Variable Not Exists."))?;
         let text = match (found.kind, value) {
+            ("string", _) if self.broken(Fault::VariableUpdateSlips) => return Err(Refusal::internal()),
             ("string", Value::String(text)) => text.clone(),
             ("number", Value::Number(number)) => number.to_string(),
             _ if self.broken(Fault::VariableCoerced) => python_repr(value).trim_matches('\'').to_owned(),

@@ -30,6 +30,8 @@ pub(super) enum Halt {
     NotApplicable(String),
     /// The server cannot be reached.
     Unreachable(String),
+    /// The scenario is at fault.
+    Broken(String),
 }
 
 /// One sequence of steps with the names it sees.
@@ -240,6 +242,10 @@ fn built(walk: &Walk<'_>, lane: &Lane, step: &Step) -> Result<Built, Halt> {
     };
     build(step, &caller).map_err(|error| match error {
         BuildError::Template(error) => unrendered(walk, step, &error),
+        BuildError::Invalid(fault) => {
+            let At { line, column } = step.at;
+            Halt::Broken(format!("{}:{line}:{column}: step `{}`: {fault}", walk.scenario.file, step.id))
+        }
         other => Halt::CouldNotRun(format!("step `{}`: {other}", step.id)),
     })
 }

@@ -29,6 +29,8 @@ impl Level {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
+    /// The user left the rule out of the run, by `--only` or `--skip`; the reason names the option.
+    Skipped,
     /// The feature is not offered by this app or version; the reason is given.
     NotApplicable,
     /// Judged at least once, and every time it held.
@@ -37,6 +39,8 @@ pub enum Outcome {
     KnownDeviation,
     /// A SHOULD or MAY that does not hold.
     Warn,
+    /// It does not hold, and the user's baseline accepts that, with a reason.
+    Known,
     /// The suite or the server kept us from testing: the run is incomplete.
     CouldNotRun,
     /// A MUST that does not hold.
@@ -49,10 +53,12 @@ impl Outcome {
     /// The name used in JSON reports.
     pub fn as_str(self) -> &'static str {
         match self {
+            Outcome::Skipped => "skipped",
             Outcome::NotApplicable => "not-applicable",
             Outcome::Pass => "pass",
             Outcome::KnownDeviation => "known-deviation",
             Outcome::Warn => "warn",
+            Outcome::Known => "known",
             Outcome::CouldNotRun => "could-not-run",
             Outcome::Fail => "fail",
             Outcome::Error => "error",
@@ -82,7 +88,7 @@ pub struct Finding {
     /// Number of the SSE frame in the decisive exchange, from 1, where one frame shows it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frame: Option<usize>,
-    /// Why this is a known deviation, with its source.
+    /// Why this is a known deviation, with its source; or why the baseline accepts it, with its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<String>,
 }

@@ -214,6 +214,12 @@ pub const DIFY_0_15: &[Known] = &[
         source: "measured on 0.15.3",
     },
     Known {
+        rule: "workflow.run-detail",
+        checks: &["chatflow"],
+        reason: "run details are shown to workflow apps only",
+        source: "langgenius/dify issue 18753; measured on 0.15.3",
+    },
+    Known {
         rule: "workflow.run-isolation",
         checks: &["read"],
         reason: "a workflow app's key reads the runs of chatflows",

@@ -51,6 +51,11 @@ pub fn evidence_at(exchange: &Exchange, base_url: &str, marked: &[usize]) -> Evi
     }
 }
 
+/// The command that judges a saved recording again; `strict` as in the run.
+pub fn judge_command(path: &str, strict: bool) -> String {
+    format!("difyprobe judge {}{}", curl::word(path), if strict { " --strict" } else { "" })
+}
+
 /// `scenario.step (file:line:column)`.
 pub fn place(origin: &Origin) -> String {
     let name = [origin.scenario.as_str(), origin.step.as_str()];
@@ -67,7 +72,7 @@ fn wire(exchange: &Exchange, frames: &[TimedFrame], marked: &[usize]) -> Vec<Str
         lines.push(fault_line(exchange).unwrap_or_else(|| "! no response".to_owned()));
         return lines;
     };
-    lines.push(format!("< {} {}", reply.status, reply.http_version));
+    lines.push(format!("< {} {}{}", reply.status, reply.http_version, times(exchange)));
     let dull = |name: &str| !REPLY_HEADERS.iter().any(|h| h.eq_ignore_ascii_case(name));
     let headers = reply.headers.iter().filter(|(name, _)| !dull(name));
     lines.extend(headers.take(8).map(|(name, value)| format!("< {name}: {}", clip(value, 200))));
@@ -83,6 +88,13 @@ fn wire(exchange: &Exchange, frames: &[TimedFrame], marked: &[usize]) -> Vec<Str
     }
     lines.extend(fault);
     lines
+}
+
+/// When the response head and the last byte came, since the request was sent.
+fn times(exchange: &Exchange) -> String {
+    let head = exchange.timing.head_us.map(units::duration);
+    let end = units::duration(exchange.timing.end_us);
+    head.map(|head| format!("  (after {head}; complete after {end})")).unwrap_or_default()
 }
 
 fn request_lines(exchange: &Exchange) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use super::escape::{clip, html as esc};
 use super::run::{Evidence, RuleResult, RunReport, ScenarioResult, Verdict};
-use super::{units, verdict, view};
+use super::{baseline, units, verdict, view};
 use crate::metrics::LatencyRow;
 use crate::model::{Finding, Outcome};
 
@@ -10,7 +10,7 @@ const STYLE: &str = include_str!("html/style.css");
 const SCRIPT: &str = include_str!("html/script.js");
 
 /// SHA-256 of the inline style and script, base64: the page's policy admits these two and nothing else.
-const STYLE_SHA256: &str = "+SotSAky+Il53emmx1WtXHlsYYej3SlGuFDNmELvoKw=";
+const STYLE_SHA256: &str = "psYtBH8NowHgVyoJyPg89KNggTIBlLOk3GyOiXeFbdQ=";
 const SCRIPT_SHA256: &str = "Lq2+lSvtBn8wtmnGbztUEmMWAr8fdDcLQtw7QvCdCho=";
 
 /// Findings with evidence per rule.
@@ -28,6 +28,8 @@ pub fn render(report: &RunReport) -> String {
     );
     failures(&mut out, report);
     scenarios(&mut out, report);
+    baseline_section(&mut out, report);
+    told(&mut out, report, Outcome::Known, "Known by the baseline");
     told(&mut out, report, Outcome::KnownDeviation, "Known deviations");
     told(&mut out, report, Outcome::Warn, "Warnings");
     told(&mut out, report, Outcome::CouldNotRun, "Could not be run");
@@ -47,6 +49,7 @@ fn class(verdict: Verdict) -> &'static str {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",
         Verdict::Incomplete => "incomplete",
+        Verdict::StaleBaseline => "stale",
         Verdict::Error => "error",
         Verdict::Interrupted => "interrupted",
     }
@@ -171,6 +174,31 @@ fn show(out: &mut String, evidence: &Evidence) {
     out.push_str(&format!("</pre>\n<pre tabindex=\"0\" aria-label=\"command\">{}</pre>\n", esc(&evidence.curl)));
 }
 
+fn baseline_section(out: &mut String, report: &RunReport) {
+    let Some(result) = &report.baseline else { return };
+    out.push_str(&format!("<h2>Baseline {}</h2>\n<p>{}</p>\n", esc(&result.file), baseline::counts(result)));
+    if !result.entries.is_empty() {
+        out.push_str("<ul>\n");
+        for entry in &result.entries {
+            let (state, name) = (entry.state.as_str(), esc(&baseline::name(result, entry)));
+            let state = if entry.state.stale() { format!("<mark>{state}</mark>") } else { state.to_owned() };
+            out.push_str(&format!(
+                "<li data-item>{state}: <span class=\"id\">{name}</span>: {} <span class=\"quiet\">{}</span></li>\n",
+                esc(&clip(&entry.message, 4_000)),
+                esc(&clip(&entry.reason, 4_000)),
+            ));
+        }
+        out.push_str("</ul>\n");
+    }
+    if !result.proposed.is_empty() {
+        out.push_str(&format!(
+            "<p>{}</p>\n<pre tabindex=\"0\" aria-label=\"entries\">{}</pre>\n",
+            esc(&baseline::invitation(result)),
+            esc(&baseline::proposed(result))
+        ));
+    }
+}
+
 fn scenarios(out: &mut String, report: &RunReport) {
     let bad = |o: Outcome| matches!(o, Outcome::Fail | Outcome::Error | Outcome::CouldNotRun);
     let failed: Vec<_> = report.scenarios.iter().filter(|s| bad(s.outcome) || !s.cleanup_failures.is_empty()).collect();
@@ -216,7 +244,7 @@ fn areas(out: &mut String, report: &RunReport) {
         out.push_str("</span></summary>\n");
         for rule in rules {
             // Rules shown above with all their evidence are only named here.
-            let plain = matches!(rule.outcome, Outcome::Pass | Outcome::NotApplicable);
+            let plain = matches!(rule.outcome, Outcome::Pass | Outcome::NotApplicable | Outcome::Skipped);
             if plain {
                 details(out, report, rule, false);
             } else {

@@ -1,8 +1,8 @@
 //! JUnit XML: a suite per area, a test case per rule, one more suite for the scenarios' own expectations.
 
 use super::escape::{clip, xml};
-use super::run::{ExpectationFailure, RuleResult, RunReport, ScenarioResult};
-use super::view;
+use super::run::{BaselineResult, EntryState, ExpectationFailure, RuleResult, RunReport, ScenarioResult};
+use super::{baseline, view};
 use crate::model::{Finding, Outcome};
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use std::collections::HashSet;
@@ -32,7 +32,33 @@ pub fn render(report: &RunReport) -> Result<String, SerializeError> {
         }
         out.add_test_suite(suite);
     }
+    if let Some(result) = &report.baseline {
+        out.add_test_suite(baseline_suite(result, &mut names));
+    }
     out.to_string()
+}
+
+/// One case per entry: out-of-date ones fail, those that this run says nothing about are skipped.
+fn baseline_suite(result: &BaselineResult, names: &mut HashSet<String>) -> TestSuite {
+    let mut suite = TestSuite::new("baseline");
+    for entry in &result.entries {
+        let name = unique(names, &format!("baseline {}", baseline::name(result, entry)));
+        let message = xml(&clip(&entry.message, 500));
+        let status = if entry.state.stale() {
+            let text = format!("{}\nreason of the entry: {}\n", entry.message, entry.reason);
+            non_success(NonSuccessKind::Failure, "stale-baseline", message, &text)
+        } else if entry.state == EntryState::Idle {
+            let mut status = TestCaseStatus::skipped();
+            status.set_message(message);
+            status
+        } else {
+            TestCaseStatus::success()
+        };
+        let mut case = TestCase::new(name, status);
+        case.set_classname("baseline");
+        suite.add_test_case(case);
+    }
+    suite
 }
 
 /// CI servers merge cases of one name, so a repeated name gets a number.
@@ -51,16 +77,16 @@ fn rule_case(report: &RunReport, rule: &RuleResult, name: String) -> TestCase {
         Outcome::Fail => non_success(NonSuccessKind::Failure, "fail", headline(), &details(report, rule)),
         Outcome::Error => non_success(NonSuccessKind::Error, "error", headline(), &details(report, rule)),
         Outcome::CouldNotRun => non_success(NonSuccessKind::Error, "could-not-run", reason(), &statement(rule)),
-        Outcome::NotApplicable => {
+        Outcome::NotApplicable | Outcome::Skipped => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(reason());
             status
         }
-        Outcome::Pass | Outcome::KnownDeviation | Outcome::Warn => TestCaseStatus::success(),
+        Outcome::Pass | Outcome::KnownDeviation | Outcome::Known | Outcome::Warn => TestCaseStatus::success(),
     };
     let mut case = TestCase::new(name, status);
     case.set_classname(xml(&rule.area)).set_assertions(usize::try_from(rule.judged).unwrap_or(usize::MAX));
-    if matches!(rule.outcome, Outcome::KnownDeviation | Outcome::Warn) {
+    if matches!(rule.outcome, Outcome::KnownDeviation | Outcome::Known | Outcome::Warn) {
         let lines: Vec<_> = view::messages(rule).iter().map(|m| format!("{}: {m}", rule.outcome.as_str())).collect();
         case.set_system_out(xml(&lines.join("\n")));
     }
@@ -87,6 +113,10 @@ fn details(report: &RunReport, rule: &RuleResult) -> String {
     if more > 0 {
         text.push_str(&format!("\n{more} more in the JSON report\n"));
     }
+    let proposed = report.baseline.iter().flat_map(|b| &b.proposed).filter(|p| p.rule == rule.id);
+    for entry in proposed {
+        text.push_str(&format!("\nentry for the baseline:\n{}", entry.text));
+    }
     text
 }
 
@@ -101,6 +131,9 @@ fn finding_text(report: &RunReport, finding: &Finding) -> String {
     );
     if let Some(evidence) = view::evidence_of(report, finding) {
         text.push_str(&format!("at: {}\n{}\n{}\n", evidence.place, evidence.wire.join("\n"), evidence.curl));
+        if !evidence.repeat.is_empty() {
+            text.push_str(&format!("again: {}\n", evidence.repeat));
+        }
     }
     text
 }
@@ -113,12 +146,12 @@ fn scenario_case(report: &RunReport, scenario: &ScenarioResult, name: String) ->
         Outcome::Fail => non_success(NonSuccessKind::Failure, "expectation", xml(&clip(first, 500)), &all.join("\n")),
         Outcome::Error => non_success(NonSuccessKind::Error, "error", xml(reason), &all.join("\n")),
         Outcome::CouldNotRun => non_success(NonSuccessKind::Error, "could-not-run", xml(reason), &all.join("\n")),
-        Outcome::NotApplicable => {
+        Outcome::NotApplicable | Outcome::Skipped => {
             let mut status = TestCaseStatus::skipped();
             status.set_message(xml(reason));
             status
         }
-        Outcome::Pass | Outcome::KnownDeviation | Outcome::Warn => TestCaseStatus::success(),
+        Outcome::Pass | Outcome::KnownDeviation | Outcome::Known | Outcome::Warn => TestCaseStatus::success(),
     };
     let mut case = TestCase::new(name, status);
     case.set_classname("scenarios").set_time(Duration::from_millis(scenario.elapsed_ms));

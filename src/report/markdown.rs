@@ -2,13 +2,15 @@
 
 use super::escape::{clip, markdown as esc, markdown_block};
 use super::run::{Evidence, RuleResult, RunReport};
-use super::{units, verdict, view};
+use super::{baseline, units, verdict, view};
 use crate::model::Outcome;
 
 /// Above this many bytes no more evidence is added (GitHub cuts a step summary at 1 MiB).
 const EVIDENCE_BYTES: usize = 512 * 1024;
 /// Above this many bytes lists of rules stop.
 const LIST_BYTES: usize = 800 * 1024;
+/// Characters of entries to paste.
+const PROPOSED_CHARS: usize = 50_000;
 /// Findings per rule.
 const FINDINGS: usize = 3;
 
@@ -21,12 +23,15 @@ pub fn render(report: &RunReport) -> String {
     }
     failures(&mut out, report);
     scenarios(&mut out, report);
+    baseline_section(&mut out, report);
+    list(&mut out, report, Outcome::Known, "Known by the baseline");
     list(&mut out, report, Outcome::KnownDeviation, "Known deviations");
     list(&mut out, report, Outcome::Warn, "Warnings");
     list(&mut out, report, Outcome::CouldNotRun, "Could not be run");
     areas(&mut out, report);
     latency(&mut out, report);
-    not_applicable(&mut out, report);
+    unjudged(&mut out, report, Outcome::NotApplicable, "Not applicable");
+    unjudged(&mut out, report, Outcome::Skipped, "Not selected");
     if !report.notes.is_empty() {
         out.push_str("\n### Notes\n\n");
         report.notes.iter().for_each(|note| out.push_str(&format!("- {}\n", esc(&clip(note, 1_000)))));
@@ -84,6 +89,10 @@ fn show(out: &mut String, evidence: &Evidence) {
     out.push_str(&markdown_block(&wire.join("\n")));
     out.push('\n');
     out.push_str(&markdown_block(&clip(&evidence.curl, 8_000)));
+    if !evidence.repeat.is_empty() {
+        out.push('\n');
+        out.push_str(&markdown_block(&clip(&evidence.repeat, 2_000)));
+    }
     out.push_str("\n</details>\n");
 }
 
@@ -110,6 +119,23 @@ fn scenarios(out: &mut String, report: &RunReport) {
         for failure in scenario.cleanup_failures.iter().take(20) {
             out.push_str(&format!("  - clean-up: {}\n", line(failure)));
         }
+    }
+}
+
+fn baseline_section(out: &mut String, report: &RunReport) {
+    let Some(result) = &report.baseline else { return };
+    out.push_str(&format!("\n### Baseline {}\n\n{}\n", line(&result.file), baseline::counts(result)));
+    let stale = baseline::stale(result);
+    if !stale.is_empty() {
+        out.push('\n');
+    }
+    for entry in stale.into_iter().take(100) {
+        let name = baseline::name(result, entry);
+        out.push_str(&format!("- **{}**: {}: {}\n", entry.state.as_str(), line(&name), line(&entry.message)));
+    }
+    if !result.proposed.is_empty() && out.len() < LIST_BYTES {
+        out.push_str(&format!("\n{}\n\n", line(&baseline::invitation(result))));
+        out.push_str(&markdown_block(&clip(baseline::proposed(result).trim_end(), PROPOSED_CHARS)));
     }
 }
 
@@ -165,12 +191,12 @@ fn latency(out: &mut String, report: &RunReport) {
     }
 }
 
-fn not_applicable(out: &mut String, report: &RunReport) {
-    let rules = view::with(report, &[Outcome::NotApplicable]);
+fn unjudged(out: &mut String, report: &RunReport, outcome: Outcome, title: &str) {
+    let rules = view::with(report, &[outcome]);
     if rules.is_empty() {
         return;
     }
-    out.push_str(&format!("\n<details><summary>Not applicable ({})</summary>\n\n", rules.len()));
+    out.push_str(&format!("\n<details><summary>{title} ({})</summary>\n\n", rules.len()));
     for (reason, rules) in view::by_reason(&rules).into_iter().take(50) {
         let ids: Vec<_> = rules.iter().take(100).map(|r| esc(&clip(&r.id, 200))).collect();
         out.push_str(&format!("- {}: {}\n", line(reason), ids.join(", ")));

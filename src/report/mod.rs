@@ -3,6 +3,7 @@
 //! Goes in: a [`run::RunReport`], which holds text of the examined server as it came. Comes out: text. Every
 //! rendering passes such text through its own function of [`escape`].
 
+mod baseline;
 pub mod escape;
 pub mod evidence;
 pub mod format;

@@ -39,6 +39,89 @@ pub struct RunReport {
     pub notes: Vec<String>,
     /// Wire evidence of the exchanges that findings name.
     pub evidence: Vec<Evidence>,
+    /// What became of the baseline, where one was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<BaselineResult>,
+}
+
+/// What a baseline did to a run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct BaselineResult {
+    /// The file.
+    pub file: String,
+    /// Its entries, in file order.
+    pub entries: Vec<EntryResult>,
+    /// Failures that no entry covers, as entries ready to paste below `known:`.
+    pub proposed: Vec<ProposedEntry>,
+}
+
+/// What became of one entry of a baseline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct EntryResult {
+    /// Rule id as written.
+    pub rule: String,
+    /// App condition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
+    /// Version condition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Why the failure is accepted.
+    pub reason: String,
+    /// Last day, as `2027-03-31`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires: Option<String>,
+    /// Line in the file, from 1.
+    pub line: u32,
+    /// Its state.
+    pub state: EntryState,
+    /// What that means here, and what to do about it.
+    pub message: String,
+}
+
+/// State of an entry of a baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryState {
+    /// It covers a failure of this run.
+    Used,
+    /// This run cannot tell whether it is needed: the rule was not examined, or the condition does not fit.
+    Idle,
+    /// Red: there is no such rule.
+    UnknownRule,
+    /// Red: the rule was examined and holds.
+    Unused,
+    /// Red: its last day is over.
+    Expired,
+}
+
+impl EntryState {
+    /// Whether it makes the run red.
+    pub fn stale(self) -> bool {
+        matches!(self, EntryState::UnknownRule | EntryState::Unused | EntryState::Expired)
+    }
+
+    /// The word of reports.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EntryState::Used => "used",
+            EntryState::Idle => "idle",
+            EntryState::UnknownRule => "unknown rule",
+            EntryState::Unused => "unused",
+            EntryState::Expired => "expired",
+        }
+    }
+}
+
+/// An unexpected failure as an entry of a baseline.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ProposedEntry {
+    /// Rule id.
+    pub rule: String,
+    /// App label.
+    pub app: String,
+    /// YAML, indented for its place below `known:`, with a line end.
+    pub text: String,
 }
 
 /// What was examined.
@@ -66,6 +149,8 @@ pub enum Verdict {
     Fail,
     /// Something could not be run.
     Incomplete,
+    /// Nothing failed, but entries of the baseline are out of date.
+    StaleBaseline,
     /// A fault of our own.
     Error,
     /// Interrupted; partial results.

@@ -5,6 +5,7 @@ use super::run::{RunReport, Verdict};
 use super::{verdict, view};
 use crate::model::Outcome;
 
+mod baseline;
 mod failures;
 mod latency;
 mod page;
@@ -35,17 +36,19 @@ pub fn render(report: &RunReport, style: &TerminalStyle) -> String {
     head(&mut page, report);
     failures::write(&mut page, report);
     failures::write_scenarios(&mut page, report);
+    baseline::write(&mut page, report);
     rules::write_known(&mut page, report);
     rules::write_reasons(&mut page, report, Outcome::CouldNotRun);
     rules::write_areas(&mut page, report);
     rules::write_reasons(&mut page, report, Outcome::NotApplicable);
+    rules::write_reasons(&mut page, report, Outcome::Skipped);
     latency::write(&mut page, report);
     notes(&mut page, report);
     page.blank();
     let paint = match report.verdict {
         Verdict::Pass => Paint::Good,
         Verdict::Fail | Verdict::Error => Paint::Bad,
-        Verdict::Incomplete | Verdict::Interrupted => Paint::Warn,
+        Verdict::Incomplete | Verdict::Interrupted | Verdict::StaleBaseline => Paint::Warn,
     };
     let line = match report.summary.line.as_str() {
         "" => verdict::word(report.verdict).to_owned(),

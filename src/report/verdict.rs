@@ -1,6 +1,6 @@
 //! What a run means as a whole: verdict, exit code, counts.
 
-use super::run::{RuleResult, ScenarioResult, Summary, Verdict};
+use super::run::{BaselineResult, RuleResult, ScenarioResult, Summary, Verdict};
 use super::units;
 use crate::model::Outcome;
 use std::collections::BTreeMap;
@@ -11,6 +11,7 @@ pub fn exit_code(verdict: Verdict) -> u8 {
         Verdict::Pass => 0,
         Verdict::Fail => 1,
         Verdict::Incomplete => 3,
+        Verdict::StaleBaseline => 7,
         Verdict::Error => 70,
         Verdict::Interrupted => 130,
     }
@@ -38,12 +39,21 @@ pub fn verdict(rules: &[RuleResult], scenarios: &[ScenarioResult], strict: bool,
     (verdict, exit_code(verdict))
 }
 
+/// The verdict with the baseline in view: out-of-date entries make a run red that would be green otherwise, and what is
+/// red already keeps its own code.
+pub fn with_baseline(verdict: Verdict, baseline: Option<&BaselineResult>) -> (Verdict, u8) {
+    let stale = baseline.is_some_and(|b| b.entries.iter().any(|e| e.state.stale()));
+    let verdict = if stale && verdict == Verdict::Pass { Verdict::StaleBaseline } else { verdict };
+    (verdict, exit_code(verdict))
+}
+
 /// The word that reports print for a verdict.
 pub fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "PASS",
         Verdict::Fail => "FAIL",
         Verdict::Incomplete => "INCOMPLETE",
+        Verdict::StaleBaseline => "STALE BASELINE",
         Verdict::Error => "ERROR",
         Verdict::Interrupted => "INTERRUPTED",
     }
@@ -69,9 +79,11 @@ pub fn summary(
         (of(Outcome::Fail), "failed"),
         (of(Outcome::Error), "in error"),
         (of(Outcome::KnownDeviation), "known deviations"),
+        (of(Outcome::Known), "known by the baseline"),
         (of(Outcome::Warn), "warned"),
         (of(Outcome::CouldNotRun), "could not run"),
         (of(Outcome::NotApplicable), "not applicable"),
+        (of(Outcome::Skipped), "not selected"),
     ];
     parts.extend(counted.iter().filter(|(n, _)| *n > 0).map(|(n, what)| match (*n, *what) {
         (1, "known deviations") => "1 known deviation".to_owned(),
@@ -132,7 +144,7 @@ mod tests {
 
     #[test]
     fn verdicts_and_exit_codes_by_table() {
-        use Outcome::{CouldNotRun, Error, Fail, KnownDeviation, NotApplicable, Pass, Warn};
+        use Outcome::{CouldNotRun, Error, Fail, Known, KnownDeviation, NotApplicable, Pass, Skipped, Warn};
         type Case<'c> = (&'c [(Outcome, u64)], &'c [(Outcome, u64)], bool, bool, Verdict, u8);
         let cases: &[Case] = &[
             (&[(Pass, 1)], &[], false, false, Verdict::Pass, 0),
@@ -150,6 +162,9 @@ mod tests {
             (&[], &[], false, true, Verdict::Interrupted, 130),
             (&[], &[], false, false, Verdict::Incomplete, 3),
             (&[(NotApplicable, 0)], &[], false, false, Verdict::Incomplete, 3),
+            (&[(Skipped, 0)], &[], false, false, Verdict::Incomplete, 3),
+            (&[(Known, 1), (Skipped, 0)], &[], false, false, Verdict::Pass, 0),
+            (&[(Known, 1)], &[], true, false, Verdict::Pass, 0),
             (&[], &[(Pass, 3)], false, false, Verdict::Pass, 0),
             (&[], &[(Pass, 0)], false, false, Verdict::Incomplete, 3),
             (&[], &[(NotApplicable, 0)], false, false, Verdict::Incomplete, 3),
@@ -159,6 +174,33 @@ mod tests {
             let scenarios: Vec<_> = scenarios.iter().map(|(o, n)| scenario(*o, *n)).collect();
             assert_eq!(verdict(&rules, &scenarios, *strict, *interrupted), (*wanted, *code), "case {i}");
         }
+    }
+
+    #[test]
+    fn a_stale_baseline_is_red_where_the_run_would_be_green_and_weighs_less_than_all_else() {
+        use super::super::run::{EntryResult, EntryState};
+        let entry = |state| EntryResult {
+            rule: "a.b".into(),
+            app: None,
+            version: None,
+            reason: "r".into(),
+            expires: None,
+            line: 3,
+            state,
+            message: String::new(),
+        };
+        let of = |state| BaselineResult { file: "b".into(), entries: vec![entry(state)], proposed: Vec::new() };
+        for state in [EntryState::UnknownRule, EntryState::Unused, EntryState::Expired] {
+            let stale = of(state);
+            assert_eq!(with_baseline(Verdict::Pass, Some(&stale)), (Verdict::StaleBaseline, 7));
+            for verdict in [Verdict::Fail, Verdict::Incomplete, Verdict::Error, Verdict::Interrupted] {
+                assert_eq!(with_baseline(verdict, Some(&stale)), (verdict, exit_code(verdict)));
+            }
+        }
+        for fine in [EntryState::Used, EntryState::Idle] {
+            assert_eq!(with_baseline(Verdict::Pass, Some(&of(fine))), (Verdict::Pass, 0));
+        }
+        assert_eq!(with_baseline(Verdict::Pass, None), (Verdict::Pass, 0));
     }
 
     #[test]

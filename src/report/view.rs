@@ -5,14 +5,16 @@ use crate::metrics::LatencyRow;
 use crate::model::{Finding, Outcome};
 
 /// Outcomes in the order of counts, worst first, with the words of reports.
-pub const OUTCOMES: [(Outcome, &str); 7] = [
+pub const OUTCOMES: [(Outcome, &str); 9] = [
     (Outcome::Fail, "failed"),
     (Outcome::Error, "in error"),
+    (Outcome::Known, "known"),
     (Outcome::KnownDeviation, "known deviation"),
     (Outcome::Warn, "warned"),
     (Outcome::CouldNotRun, "could not run"),
     (Outcome::Pass, "passed"),
     (Outcome::NotApplicable, "not applicable"),
+    (Outcome::Skipped, "not selected"),
 ];
 
 /// Metrics that a short latency table shows.
@@ -70,11 +72,12 @@ pub fn evidence(report: &RunReport, id: u64) -> Option<&Evidence> {
     report.evidence.iter().find(|e| e.exchange == id)
 }
 
-/// Why a rule is a known deviation or warns: what its findings say, each once.
+/// Why a rule is known, a known deviation or warns: what its findings say, each once.
 pub fn messages(rule: &RuleResult) -> Vec<&str> {
     let mut seen: Vec<&str> = Vec::new();
     for finding in &rule.findings {
-        let text = finding.known.as_deref().filter(|_| rule.outcome == Outcome::KnownDeviation);
+        let text =
+            finding.known.as_deref().filter(|_| matches!(rule.outcome, Outcome::KnownDeviation | Outcome::Known));
         let text = text.unwrap_or(&finding.message);
         if !seen.contains(&text) {
             seen.push(text);

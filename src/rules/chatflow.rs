@@ -1,7 +1,7 @@
 //! Area `chatflow`: streams of chatflows, their two closing events, failures, pauses and inputs; turns they count.
 
 use super::grammar;
-use super::messages::comparable;
+use super::messages::{comparable, mask_files};
 use super::notes::Notes;
 use super::request::Defect;
 use super::rule::{Judge, Load, Rule, always};
@@ -30,6 +30,15 @@ fn position(stream: &Stream, name: &str) -> Option<usize> {
 fn stream_grammar(s: &Seen, n: &mut Notes) {
     if let Some(stream) = whole(s) {
         grammar::judge(s, stream, n);
+        text_after_a_node(s, stream, n);
+    }
+}
+
+/// Text belongs to a node that is under way. Real bug: langgenius/dify issue 22175.
+fn text_after_a_node(s: &Seen, stream: &Stream, n: &mut Notes) {
+    let (Some(text), Some(node)) = (position(stream, "message"), position(stream, "node_started")) else { return };
+    if !n.expect(node < text, s, "text-before-nodes", "no text before the first node_started", || stream.outline()) {
+        n.at_frame(stream.events[text].frame);
     }
 }
 
@@ -121,6 +130,7 @@ fn answer_concat(run: &Run, app: &App, n: &mut Notes) {
         for turn in conversation.turns.iter().filter(|t| t.completed) {
             let s = run.at(turn);
             let Some(stream) = whole(s) else { continue };
+            same_as_outputs(s, stream, n);
             let answer = stream.answer();
             for (read, item) in run.stored(app, conversation, turn).into_iter().take(1) {
                 let files = item.get("message_files").and_then(Value::as_array).is_some_and(|f| !f.is_empty());
@@ -132,6 +142,21 @@ fn answer_concat(run: &Run, app: &App, n: &mut Notes) {
                 }
             }
         }
+    }
+}
+
+/// The run puts out what its stream said: text without white space, which servers put between nodes, where one answer node
+/// ran. Real bug: langgenius/dify issue 30679.
+fn same_as_outputs(s: &Seen, stream: &Stream, n: &mut Notes) {
+    let of_answers = |e: &&Event| e.name == "node_finished" && e.data("node_type").is_some_and(|t| t == "answer");
+    let one = stream.events.iter().filter(of_answers).count() == 1;
+    let untouched = stream.find("message_replace").is_none() && s.run_status() == Some("succeeded");
+    let end = s.run_end().and_then(|end| end.get("outputs")?.get("answer")?.as_str());
+    if let Some(outputs) = end.filter(|_| one && untouched) {
+        let dense = |text: &str| mask_files(text).split_whitespace().collect::<String>();
+        let said = stream.answer();
+        let same = dense(outputs) == dense(&said);
+        n.expect(same, s, "outputs", format!("the answer of the run: {}", clip(outputs)), || clip(&said));
     }
 }
 
@@ -160,7 +185,9 @@ fn run_linked(run: &Run, app: &App, n: &mut Notes) {
         if let Some(event) = other {
             n.at_frame(event.frame);
         }
-        if flow.stop_tried(run) || flow.seen.cut() {
+        // A stop may be missing from an incomplete recording.
+        let succeeded = flow.seen.run_status() == Some("succeeded");
+        if flow.stop_tried(run) || flow.seen.cut() || !(succeeded || run.transcript.complete) {
             continue;
         }
         let reads = run
@@ -216,7 +243,9 @@ fn inputs_echo(s: &Seen, n: &mut Notes) {
     for (name, sent) in inputs.filter(|_| first) {
         match shown.get(name) {
             Some(value) => told(same_value(sent, value), "input", format!("input `{name}` {sent}"), value),
-            None if declared(name) => told(false, "input", format!("input `{name}` {sent}"), &Value::Null),
+            None if declared(name) && !sent.is_null() => {
+                told(false, "input", format!("input `{name}` {sent}"), &Value::Null)
+            }
             None => {}
         }
     }

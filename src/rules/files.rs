@@ -112,6 +112,11 @@ fn owner_only(run: &Run, app: &App, n: &mut Notes) {
     for s in run.on(app).filter(|s| s.endpoint().generates() && s.exchange.reply.is_some()) {
         let Some(id) = only_file(run, app, s) else { continue };
         let file = uploads.iter().find(|u| u.id == id && u.seen.exchange.ended_us() <= s.exchange.timing.sent_us);
+        let nobody = file.is_none()
+            && !run.seen.iter().any(|o| o.endpoint() == Endpoint::FileUpload && o.text("id") == Some(id));
+        if nobody && run.transcript.complete {
+            refused(s, n, "unknown", 400, "invalid_param");
+        }
         let (Some(owner), Some(user)) = (file.and_then(|f| f.user), s.sent.user.as_deref()) else { continue };
         if owner == user {
             n.expect(s.succeeded(), s, "own-file", "success for an own file", || s.outcome_text());

@@ -2,6 +2,7 @@
 
 use super::chatflow::no_human_input;
 use super::notes::Notes;
+use super::request::canonical_uuid;
 use super::rule::{Judge, Load, Rule};
 use super::run::Run;
 use super::runs::{RUNS, flows};
@@ -74,6 +75,9 @@ fn form(run: &Run, app: &App, n: &mut Notes) {
                 n.expect(s.is(404), s, "other-app", "status 404 with another app's key", || s.outcome_text());
                 continue;
             }
+            if s.is(412) && !run.transcript.complete {
+                continue; // the submit may be missing
+            }
             let Some(json) = s.json.as_ref().filter(|_| s.is(200)) else {
                 n.expect(false, s, "status", "status 200 for an open form", || s.outcome_text());
                 continue;
@@ -121,6 +125,8 @@ fn submit_once(run: &Run, app: &App, n: &mut Notes) {
                 n.expect(s.is(400), s, "bad-action", "status 400 for an action that the form has not", || {
                     s.outcome_text()
                 });
+            } else if s.is(412) && !run.transcript.complete {
+                // the first submit may be missing
             } else if submits(s) && s.sent.user.is_some() && !beside {
                 n.expect(s.is(200), s, "submit", "status 200 for a legal action of an open form", || s.outcome_text());
             } else if submits(s) && beside {
@@ -150,6 +156,28 @@ fn resume(run: &Run, app: &App, n: &mut Notes) {
             let status = detail.get("status").and_then(Value::as_str).unwrap_or("absent");
             n.expect(status != "paused", read, "detail", "a run that has gone on", || format!("status {status}"));
         }
+        answered(run, app, &form, submit, n);
+    }
+}
+
+/// What a chatflow says after its pause is kept in its message. Real bugs: langgenius/dify issues 38432, 38525.
+fn answered(run: &Run, app: &App, form: &Asked, submit: &Seen, n: &mut Notes) {
+    let ends = run.calls(app, Endpoint::WorkflowEvents).filter(|s| s.text("workflow_run_id") == form.seen.run_id());
+    let Some(end) = ends.filter(|s| s.run_status() == Some("succeeded")).last() else { return };
+    let outputs = end.run_end().and_then(|end| end.get("outputs")?.get("answer")?.as_str());
+    let id = form.seen.text("conversation_id").and_then(canonical_uuid);
+    let conversation = id.and_then(|id| run.conversation(app, &id));
+    let (Some(outputs), Some(conversation)) = (outputs.filter(|text| !text.trim().is_empty()), conversation) else {
+        return;
+    };
+    let after = submit.exchange.ended_us().max(end.exchange.ended_us());
+    for history in run.histories(app, conversation).filter(|h| h.seen.exchange.timing.sent_us >= after) {
+        let Some(item) = form.seen.text("message_id").and_then(|id| history.item(id)) else { continue };
+        let stored = item.get("answer").and_then(Value::as_str).unwrap_or("");
+        let kept = !stored.trim().is_empty();
+        n.expect(kept, history.seen, "answer", format!("the answer of the run: {}", clip(outputs)), || {
+            "an empty answer".to_owned()
+        });
     }
 }
 

@@ -53,6 +53,7 @@ mod stops;
 mod users;
 mod wrong_mode;
 
+pub mod excluded;
 pub mod judge;
 pub mod tally;
 

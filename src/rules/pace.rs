@@ -2,6 +2,7 @@
 
 use super::run::Run;
 use super::seen::Seen;
+use crate::model::App;
 use serde_json::{Map, Value};
 
 /// What was asked for.
@@ -37,10 +38,20 @@ impl Pace {
     }
 }
 
-/// The pace of a stream on an app that repeats its prompt, the mark of an echo model. One that does not know the words has
-/// long ended when another request could do something to its stream.
+/// The pace of a stream on an app that repeats its prompt, the mark of an echo model, or that keeps the pace it is asked
+/// for. One that does not know the words has long ended when another request could do something to its stream.
 pub fn of_echo(run: &Run, s: &Seen) -> Option<Pace> {
-    Pace::of(s).filter(|_| s.stream.is_some() && run.echoes_prompt(s.app))
+    Pace::of(s).filter(|_| s.stream.is_some() && (run.echoes_prompt(s.app) || knows_the_words(run, s.app)))
+}
+
+/// Whether some stream of an app came in exactly as many pieces as its request asked for, and no faster.
+fn knows_the_words(run: &Run, app: &App) -> bool {
+    let kept = |s: &Seen, pace: Pace| {
+        let events = s.stream.iter().flat_map(|stream| &stream.events);
+        let pieces = events.filter(|e| e.content().is_some_and(|text| !text.is_empty())).count();
+        pieces as f64 == pace.chunks && pace.chunks >= 5.0 && pace.ran_to_its_end(s)
+    };
+    run.on(app).any(|s| s.stream.is_some() && Pace::of(s).is_some_and(|pace| kept(s, pace)))
 }
 
 #[cfg(test)]

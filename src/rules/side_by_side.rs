@@ -1,9 +1,10 @@
 //! Area `concurrency`, turns of one conversation and first contacts side by side; what is visible when; repeats.
 
 use super::notes::Notes;
+use super::offered::provider_failed;
 use super::request::{Asked, canonical_uuid};
 use super::rule::{ANY, CHATS, Judge, Load, Rule, always};
-use super::run::{Conversation, Run};
+use super::run::{Conversation, Run, Turn};
 use super::seen::Seen;
 use super::stream::clip;
 use crate::model::{App, Endpoint, Level};
@@ -48,7 +49,9 @@ fn same_conversation(run: &Run, app: &App, n: &mut Notes) {
         }
         each_once(run, app, conversation, end, n);
         if let Some(next) = run.next_turn(app, conversation, end) {
-            let usable = !next.refused_as_sent() && next.exchange.status() < 500;
+            // what the model refuses, or one turn too many, says nothing about the conversation
+            let elsewhere = provider_failed(next) || next.is(429);
+            let usable = next.is(200) || (elsewhere && next.exchange.status() < 500);
             n.expect(usable, next, "later-turn", "a later turn to be accepted", || next.outcome_text());
         }
     }
@@ -71,6 +74,23 @@ fn each_once(run: &Run, app: &App, conversation: &Conversation, end: u64, n: &mu
         n.expect(shown == 1, read.seen, "stored", format!("message {} once", turn.message_id), || {
             format!("{shown} times")
         });
+        let s = run.at(turn);
+        let (Some(item), Some(said)) = (read.items.iter().find(of_turn), s.answer()) else { continue };
+        let stored = item.get("answer").and_then(Value::as_str).unwrap_or("");
+        // an answer that was not stored whole is for another rule
+        if turn.completed && s.stream.is_some() && !s.cut() && stored.contains(&turn.query) {
+            let told = |q: &&str| q.chars().count() >= 8 && said.matches(*q).count() > stored.matches(*q).count();
+            let beside = |t: &&Turn| t.sent_us < turn.ended_us && turn.sent_us < t.ended_us;
+            let others = conversation.turns.iter().filter(|t| t.message_id != turn.message_id).filter(beside);
+            let stray = others.map(|t| t.query.as_str()).find(told);
+            n.expect(
+                stray.is_none(),
+                s,
+                "own-pieces",
+                "no more text of another turn than the stored answer has",
+                || format!("`{}`, the query of another turn", clip(stray.unwrap_or_default())),
+            );
+        }
     }
 }
 

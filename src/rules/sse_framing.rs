@@ -198,7 +198,7 @@ fn incremental(s: &Seen, n: &mut Notes) {
         return; // stopped, or not cut into the pieces that were asked for
     }
     let spread = times.last().zip(times.first()).map_or(0, |(last, first)| last - first) as f64;
-    n.expect(spread >= 0.2 * asked_us, s, "spread", format!("text spread over about {:.1} s", asked_us / 1e6), || {
+    n.expect(spread >= 0.33 * asked_us, s, "spread", format!("text spread over about {:.1} s", asked_us / 1e6), || {
         format!("{} text events within {:.2} s", times.len(), spread / 1e6)
     });
 }

@@ -26,7 +26,7 @@ fn calls<'r, 't>(run: &'r Run<'t>, app: &'r App, endpoint: Endpoint) -> impl Ite
 /// The conversation that a path names, where its own user asks.
 fn own<'r>(run: &'r Run, app: &App, s: &Seen) -> Option<&'r Conversation> {
     let conversation = run.conversation(app, &canonical_uuid(s.route.ids.first()?)?)?;
-    (s.sent.user.as_deref() == Some(&conversation.user) && conversation.alive_during(s)).then_some(conversation)
+    (s.sent.user.as_deref() == Some(&conversation.user) && run.there(conversation, s)).then_some(conversation)
 }
 
 /// Values of a conversation's variables, in order of sending.
@@ -140,7 +140,8 @@ fn session_scoped(run: &Run, app: &App, n: &mut Notes) {
             of.map(|(c, _)| c.id.clone())
         };
         for shown in values(run, app, conversation) {
-            let other = strange(shown.value);
+            // In an incomplete recording the text may be this conversation's, too.
+            let other = strange(shown.value).filter(|_| run.transcript.complete);
             n.expect(other.is_none(), shown.seen, "listed", format!("`{}` of this conversation", shown.name), || {
                 format!("`{}`, a text of conversation {}", clip(shown.value), other.clone().unwrap_or_default())
             });
@@ -154,8 +155,8 @@ fn spoken(run: &Run, conversation: &Conversation, own: &[String], all: &[(&Conve
     for turn in conversation.turns.iter().filter(|t| t.completed) {
         let s = run.at(turn);
         let Some(answer) = s.answer() else { continue };
-        let others = all.iter().filter(|(c, _)| c.id != conversation.id).flat_map(|(_, marks)| marks);
-        let stray = others.filter(|m| m.chars().count() >= 8).find(|m| {
+        let others = all.iter().filter(|(c, _)| c.id != conversation.id && run.transcript.complete);
+        let stray = others.flat_map(|(_, marks)| marks).filter(|m| m.chars().count() >= 8).find(|m| {
             answer.contains(m.as_str()) && !own.iter().any(|o| o.contains(m.as_str()) || m.contains(o.as_str()))
         });
         n.expect(stray.is_none(), s, "answered", "an answer from this conversation's values", || {
@@ -220,6 +221,37 @@ fn persist(run: &Run, app: &App, n: &mut Notes) {
     for put in puts(run, app).filter(|p| p.seen.is(200)) {
         reset_by_turn(run, app, &put, n);
     }
+    for conversation in run.conversations_of(app) {
+        still_listed(run, app, conversation, n);
+    }
+}
+
+/// A variable that a conversation once had is in every later list of it. Real bugs: langgenius/dify issues 34705, 15791.
+fn still_listed(run: &Run, app: &App, conversation: &Conversation, n: &mut Notes) {
+    let asked_for_all = |s: &&Seen| s.route.param("variable_name").is_none() && s.route.param("last_id").is_none();
+    let reads = calls(run, app, Endpoint::Variables).filter(|s| s.is(200)).filter(asked_for_all);
+    let reads = reads.filter(|s| own(run, app, s).is_some_and(|c| c.id == conversation.id));
+    let mut known: Vec<(&str, &Seen)> = Vec::new();
+    for s in reads {
+        let Some(page) = s.json.as_ref().filter(|page| page.get("has_more") == Some(&Value::Bool(false))) else {
+            continue;
+        };
+        let names: Vec<&str> =
+            page.get("data").and_then(Value::as_array).into_iter().flatten().filter_map(name_of).collect();
+        let gone = known.iter().find(|(name, _)| !names.contains(name));
+        n.expect(gone.is_none(), s, "listed", "every variable that the conversation had", || {
+            format!("a list without `{}`", gone.map(|(name, _)| *name).unwrap_or_default())
+        });
+        if let Some((_, before)) = gone {
+            n.with(before);
+            return;
+        }
+        known.extend(names.into_iter().map(|name| (name, s)));
+    }
+}
+
+fn name_of(item: &Value) -> Option<&str> {
+    item.get("name")?.as_str()
 }
 
 /// A value set by hand does not fall back to what it was before because a turn was taken.
@@ -249,7 +281,7 @@ fn reset_by_turn(run: &Run, app: &App, put: &Put, n: &mut Notes) {
         if !stored || between.is_empty() || set_again || between.iter().any(|t| t.query == before) {
             continue;
         }
-        let kept = shown.value != before;
+        let kept = shown.value != before || !run.transcript.complete;
         if !n.expect(kept, shown.seen, "reset", format!("`{}` {} as set", put.name, clip(&plain(put.value))), || {
             clip(before)
         }) {
@@ -287,7 +319,9 @@ fn update(run: &Run, app: &App, n: &mut Notes) {
         if turned || again || strange {
             continue;
         }
-        if !n.expect(same(put.kind, read.value, put.value), read.seen, "stored", wanted, || clip(read.value)) {
+        // Another change may be missing.
+        let stored = same(put.kind, read.value, put.value) || !run.transcript.complete;
+        if !n.expect(stored, read.seen, "stored", wanted, || clip(read.value)) {
             n.with(s);
         }
         let stamp = |v: &Value| v.get("updated_at").and_then(Value::as_i64);

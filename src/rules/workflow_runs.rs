@@ -5,7 +5,7 @@ use super::pace::Pace;
 use super::request::{Defect, canonical_uuid};
 use super::rule::{Judge, Load, Rule, always};
 use super::run::Run;
-use super::runs::{Flow, RUNS, WORKFLOW, flows, nothing_found, object};
+use super::runs::{Flow, RUNS, WORKFLOW, aborted, flows, nothing_found, object};
 use super::seen::Seen;
 use super::stream::clip;
 use super::workflow::FINAL;
@@ -20,7 +20,9 @@ const SLACK_US: u64 = 6_000_000;
 
 /// Source: OpenAPI `WorkflowRunDetailResponse`. Stopped runs have a rule of their own.
 fn run_detail(run: &Run, app: &App, n: &mut Notes) {
-    let left_alone = |f: &Flow| !f.stop_tried(run) && f.seen.run_status() != Some("stopped");
+    // A stop may be missing from an incomplete recording.
+    let known = |f: &Flow| run.transcript.complete || f.seen.run_status() != Some("failed") || !aborted(f.seen);
+    let left_alone = |f: &Flow| !f.stop_tried(run) && f.seen.run_status() != Some("stopped") && known(f);
     for flow in flows(run, app).filter(|f| !f.seen.cut() && left_alone(f)) {
         let (Some(end), Some((read, detail))) = (flow.seen.run_end(), flow.detail(run)) else { continue };
         n.fits(read, Document::WorkflowRunDetail, detail);
@@ -48,6 +50,18 @@ fn run_detail(run: &Run, app: &App, n: &mut Notes) {
         }
         inputs_kept(&flow, read, detail, n);
     }
+    refused_to_chatflow(run, app, n);
+}
+
+/// The key of a chatflow sees its runs, too. Real bug: langgenius/dify issue 18753.
+fn refused_to_chatflow(run: &Run, app: &App, n: &mut Notes) {
+    for flow in flows(run, app).filter(|f| app.mode == Some(AppMode::AdvancedChat) && !f.seen.cut()) {
+        let reads = run.calls(app, Endpoint::WorkflowRunDetail).filter(|s| s.has_key() && s.exchange.reply.is_some());
+        for s in reads.filter(|s| s.route.ids.first().is_some_and(|id| id == flow.id)) {
+            let shown = s.error_code() != Some("not_workflow_app");
+            n.expect(shown, s, "chatflow", "the detail of a run of this chatflow", || s.outcome_text());
+        }
+    }
 }
 
 fn inputs_kept(flow: &Flow, read: &Seen, detail: &Value, n: &mut Notes) {
@@ -64,10 +78,8 @@ fn inputs_kept(flow: &Flow, read: &Seen, detail: &Value, n: &mut Notes) {
 }
 
 fn no_detail(run: &Run, app: &App) -> Option<String> {
-    let offered = run
-        .calls(app, Endpoint::WorkflowRunDetail)
-        .filter(|s| s.has_key())
-        .any(|s| s.error_code() != Some("not_workflow_app"));
+    let asked = run.calls(app, Endpoint::WorkflowRunDetail).filter(|s| s.has_key());
+    let offered = asked.into_iter().any(|s| s.error_code() != Some("not_workflow_app"));
     (!offered).then(|| "the server shows run details to workflow apps only".to_owned())
 }
 

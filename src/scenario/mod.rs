@@ -28,8 +28,11 @@ mod suggest;
 mod words;
 mod yaml;
 
+pub(crate) use diagnostic::Problems;
 pub use diagnostic::{Diagnostic, render_all};
 pub use lint::lint_rules;
 pub use read::{parse, parse_bytes, read_json};
 pub use schema::json_schema;
 pub use suggest::closest;
+pub(crate) use suggest::help as suggestion;
+pub(crate) use yaml::{Kind, Node, read as read_tree, report_duplicates};

@@ -3,6 +3,7 @@
 use crate::emulator::{Mutant, all_mutants};
 use crate::model::AppMode;
 use crate::profile::PROFILES;
+use crate::rules::excluded::EXCLUDED;
 use crate::rules::{Load, Rule, catalogue};
 use crate::scenario::ast::Scenario;
 use std::fmt::Write;
@@ -44,7 +45,20 @@ pub fn page(suite: &[Arc<Scenario>]) -> String {
             section(&mut out, rule, suite);
         }
     }
+    excluded(&mut out);
     out
+}
+
+fn excluded(out: &mut String) {
+    if EXCLUDED.is_empty() {
+        return;
+    }
+    out.push_str("\n## Not judged\n\nPromises of the documentation that no run can show, each with the reason.\n\n");
+    out.push_str("| id | title | why it is not judged |\n|---|---|---|\n");
+    for entry in EXCLUDED {
+        let cell = |text| plain(text).replace('|', "\\|");
+        let _ = writeln!(out, "| `{}` | {} | {} |", entry.id, cell(entry.title), cell(entry.reason));
+    }
 }
 
 fn section(out: &mut String, rule: &Rule, suite: &[Arc<Scenario>]) {
@@ -60,8 +74,9 @@ fn section(out: &mut String, rule: &Rule, suite: &[Arc<Scenario>]) {
     let exercised = suite.iter().filter(|s| s.rules.iter().any(|r| r == rule.id)).map(|s| format!("`{}`", s.id));
     let _ = writeln!(out, "- scenarios: {}", exercised.collect::<Vec<_>>().join(", "));
     let _ = writeln!(out, "- mutants:");
-    for Mutant { id, what, .. } in all_mutants().filter(|m| m.victims.contains(&rule.id)) {
-        let _ = writeln!(out, "  - `{id}`: {}", plain(what));
+    for Mutant { id, what, bug, .. } in all_mutants().filter(|m| m.victims.contains(&rule.id)) {
+        let seen = bug.map(|bug| format!(" (seen in Dify: {bug})")).unwrap_or_default();
+        let _ = writeln!(out, "  - `{id}`: {}{seen}", plain(what));
     }
     let known: Vec<String> = PROFILES
         .iter()

@@ -1,11 +1,13 @@
 //! Recording and runs -> the report.
 
+use super::baseline::{Baseline, Over};
+use super::filter::RuleFilter;
 use super::select::NOT_ASKED;
 use crate::flow::DISCOVERY;
 use crate::metrics::{LatencyRow, Recorder, sample};
 use crate::model::{App, Exchange, Finding, Outcome, Transcript};
 use crate::profile::Profile;
-use crate::report::evidence::{evidence_at, place};
+use crate::report::evidence::{evidence_at, judge_command, place};
 use crate::report::run::{Evidence, ExpectationFailure, REPORT_SCHEMA, RuleResult, RunReport, ScenarioResult, Target};
 use crate::report::verdict;
 use crate::rules::judge::{Judgement, Planned, judge};
@@ -37,8 +39,23 @@ pub struct Facts<'f> {
     pub strict: bool,
     /// Duration in milliseconds.
     pub elapsed_ms: u64,
+    /// The rules that the run is about.
+    pub rules: &'f RuleFilter,
+    /// Failures that the user accepts, and whether a rule was examined wherever it could have been seen.
+    pub baseline: Option<Accepted<'f>>,
     /// Saved transcript that shows the findings again, where there is one.
     pub saved_as: Option<String>,
+}
+
+/// A baseline for this run.
+#[derive(Clone, Copy)]
+pub struct Accepted<'f> {
+    /// The entries.
+    pub baseline: &'f Baseline,
+    /// As `planned` of the facts; only what is `Yes` and passes makes an entry unused.
+    pub examined: &'f dyn Fn(&Rule, &App) -> Planned,
+    /// Today.
+    pub today: jiff::civil::Date,
 }
 
 /// Judges a recording and builds the report of it.
@@ -113,13 +130,22 @@ fn assemble(
     let meant = |j: &Judgement| j.outcome == Outcome::CouldNotRun || !j.apps.is_empty();
     let asked =
         |j: &Judgement| facts.whole_suite || j.judged > 0 || (meant(j) && j.reason.as_deref() != Some(NOT_ASKED));
-    let rules: Vec<RuleResult> = judgements.into_iter().filter(asked).map(rule_result).collect();
+    let mut judgements: Vec<Judgement> = judgements.into_iter().filter(asked).collect();
+    judgements.iter_mut().for_each(|j| leave_out(j, facts.rules));
+    let baseline = facts.baseline.map(|accepted| {
+        let partial = facts.interrupted || !facts.harness_errors.is_empty();
+        let (planned, today, strict) = (accepted.examined, accepted.today, facts.strict);
+        accepted.baseline.apply(&mut judgements, &Over { apps: &transcript.apps, planned, today, strict, partial })
+    });
+    let rules: Vec<RuleResult> = judgements.into_iter().map(rule_result).collect();
     let mut scenarios = facts.scenarios;
     for error in &facts.harness_errors {
         scenarios.push(harness_fault(error));
     }
-    let evidence = collect_evidence(transcript, &rules, &scenarios, facts.saved_as.as_deref());
-    let (verdict, exit_code) = verdict::verdict(&rules, &scenarios, facts.strict, facts.interrupted);
+    let again = facts.saved_as.as_deref().map(|path| judge_command(path, facts.strict));
+    let evidence = collect_evidence(transcript, &rules, &scenarios, again.as_deref());
+    let (verdict, _) = verdict::verdict(&rules, &scenarios, facts.strict, facts.interrupted);
+    let (verdict, exit_code) = verdict::with_baseline(verdict, baseline.as_ref());
     RunReport {
         schema: REPORT_SCHEMA.to_owned(),
         tool_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -135,6 +161,18 @@ fn assemble(
         latency,
         notes: facts.notes,
         evidence,
+        baseline,
+    }
+}
+
+/// What the recording shows by the way about rules that the user left out is not told.
+fn leave_out(judgement: &mut Judgement, rules: &RuleFilter) {
+    if let Some(reason) = rules.left_out(judgement.rule) {
+        judgement.outcome = Outcome::Skipped;
+        judgement.reason = Some(reason);
+        judgement.judged = 0;
+        judgement.apps = BTreeMap::new();
+        judgement.findings = Vec::new();
     }
 }
 
@@ -180,27 +218,31 @@ fn harness_fault(error: &str) -> ScenarioResult {
     }
 }
 
-/// Wire of every exchange that a finding or a failed expectation names, the most severe first.
+/// Wire of every exchange that a finding or a failed expectation names, the most severe first; of every rule that has
+/// findings at least the first one's, however many rules that are.
 fn collect_evidence(
     transcript: &Transcript,
     rules: &[RuleResult],
     scenarios: &[ScenarioResult],
-    saved_as: Option<&str>,
+    again: Option<&str>,
 ) -> Vec<Evidence> {
     let mut findings: Vec<&Finding> = rules.iter().flat_map(|r| &r.findings).collect();
     findings.sort_by_key(|f| std::cmp::Reverse(f.outcome));
     let failed = scenarios.iter().flat_map(|s| &s.failures).filter_map(|f| f.exchange);
     let named = failed.chain(findings.iter().flat_map(|f| f.exchanges.iter().copied()));
     let mut ids = BTreeSet::new();
-    let kept: Vec<u64> = named.filter(|id| ids.insert(*id)).take(MOST_EVIDENCE).collect();
+    let decisive = rules.iter().filter_map(|r| r.findings.first()?.exchanges.first().copied());
+    let mut kept: Vec<u64> = decisive.filter(|id| ids.insert(*id)).collect();
+    let room = MOST_EVIDENCE.saturating_sub(kept.len());
+    kept.extend(named.filter(|id| ids.insert(*id)).take(room));
     let exchanges = kept.into_iter().filter_map(|id| transcript.exchange(id));
     exchanges
         .map(|exchange| {
             let marked: Vec<usize> =
                 findings.iter().filter(|f| f.exchanges.first() == Some(&exchange.id)).filter_map(|f| f.frame).collect();
             let mut shown = evidence_at(exchange, &transcript.base_url, &marked);
-            if let Some(path) = saved_as {
-                shown.repeat = format!("difyprobe judge {path}");
+            if let Some(command) = again {
+                command.clone_into(&mut shown.repeat);
             }
             shown
         })

@@ -1,5 +1,6 @@
 //! Which scenarios run on which apps, and what that means for every rule.
 
+use super::filter::RuleFilter;
 use crate::engine::Job;
 use crate::flow::{ScenarioRun, Target, not_applicable};
 use crate::model::{App, Outcome};
@@ -17,6 +18,8 @@ pub struct Choice {
     pub slow: bool,
     /// They are the whole built-in suite, so that every rule of the catalogue is meant.
     pub whole_suite: bool,
+    /// The rules that the run is about.
+    pub rules: RuleFilter,
 }
 
 /// What a scenario does on an app.
@@ -59,18 +62,20 @@ impl Selection {
         Selection { jobs, choice, apps }
     }
 
-    /// Chosen scenarios that run on none of the apps, each with the reason for the first app.
+    /// Chosen scenarios that run on none of the apps, each with the reason for the first app that it is for, else for the first.
     pub fn idle(&self) -> Vec<(Arc<Scenario>, String)> {
         let runs = |s: &Arc<Scenario>| self.jobs.iter().any(|j| Arc::ptr_eq(&j.scenario, s));
         let idle = self.choice.scenarios.iter().filter(|s| !runs(s));
         idle.map(|s| {
-            let mut reasons =
-                self.apps.iter().filter_map(|app| match fate(s, app, self.apps.len(), self.choice.slow) {
-                    Fate::NotApplicable(reason) => Some(reason),
-                    Fate::Slow => Some("it is slow by design; `--slow` runs it".to_owned()),
-                    Fate::Runs => None,
-                });
-            (Arc::clone(s), reasons.next().unwrap_or_else(|| "there is no app".to_owned()))
+            let meant = |app: &&App| app.mode.is_some_and(|m| s.apps.contains(&m));
+            // what an app of the right mode lacks says more than that another one has the wrong mode
+            let app = self.apps.iter().find(meant).or(self.apps.first());
+            let reason = app.and_then(|app| match fate(s, app, self.apps.len(), self.choice.slow) {
+                Fate::NotApplicable(reason) => Some(reason),
+                Fate::Slow => Some("it is slow by design; `--slow` runs it".to_owned()),
+                Fate::Runs => None,
+            });
+            (Arc::clone(s), reason.unwrap_or_else(|| "there is no app".to_owned()))
         })
         .collect()
     }
@@ -124,6 +129,18 @@ impl Selection {
             Some(Fate::NotApplicable(reason)) => Planned::No(reason),
             _ => Planned::No("needs a slow scenario; `--slow` runs them (about 20 s)".to_owned()),
         }
+    }
+}
+
+impl Selection {
+    /// As [`Selection::planned`], and nothing that exercises the rule on the app was left out for being slow.
+    pub fn wholly_planned(&self, rule: &Rule, app: &App, runs: &[ScenarioRun]) -> Planned {
+        let exercises = |s: &&Arc<Scenario>| s.rules.iter().any(|r| r == rule.id);
+        let slow = |s: &Arc<Scenario>| matches!(fate(s, app, self.apps.len(), self.choice.slow), Fate::Slow);
+        if self.choice.scenarios.iter().filter(exercises).any(slow) {
+            return Planned::No("a slow scenario that exercises it was left out".to_owned());
+        }
+        self.planned(rule, app, runs)
     }
 }
 

@@ -39,7 +39,10 @@ fn a_load_against_a_mutant_fails_with_capped_findings() {
     assert!(rule["judged"].as_u64().unwrap() >= 32, "{}", rule["judged"]);
     assert!(!findings.is_empty() && findings.len() <= 20, "{}", findings.len());
     let exchange = &findings[0]["exchanges"][0];
-    assert!(report["evidence"].as_array().unwrap().iter().any(|e| e["exchange"] == *exchange), "{exchange}");
+    let evidence = report["evidence"].as_array().unwrap();
+    let shown = evidence.iter().find(|e| e["exchange"] == *exchange).unwrap_or_else(|| panic!("{exchange}"));
+    assert_eq!(shown["repeat"], "difyprobe judge reports/load.transcript.json");
+    place.run(&["judge", "reports/load.transcript.json"]).exits(1).says(&["FAIL sse.common-fields MUST"]);
 }
 
 #[test]

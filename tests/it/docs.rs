@@ -17,6 +17,7 @@ const PAGES: &[&str] = &[
     "README.md",
     "CHANGELOG.md",
     "docs/architecture.md",
+    "docs/checking.md",
     "docs/emulator.md",
     "docs/metrics.md",
     "docs/probe-apps.md",
@@ -137,6 +138,17 @@ fn flags_that_the_pages_use_exist() {
 }
 
 #[test]
+fn baselines_in_the_pages_are_clean_and_name_rules() {
+    let blocks = blocks(&page("docs/checking.md"), "yaml");
+    assert!(!blocks.is_empty());
+    for block in blocks {
+        let baseline = difyprobe::suite::Baseline::parse("docs/checking.md", &block)
+            .unwrap_or_else(|d| panic!("{}", render_all(&d, &block, false)));
+        assert!(baseline.entries.iter().all(|e| rules::find(&e.rule).is_some()), "{block}");
+    }
+}
+
+#[test]
 fn mutants_that_the_pages_serve_exist() {
     let mut seen = 0;
     for (place, words) in commands() {
@@ -159,6 +171,7 @@ fn exit_codes_of_the_readme_are_those_of_the_binary() {
         Exit::Usage,
         Exit::Incomplete,
         Exit::SnapshotDiffers,
+        Exit::StaleBaseline,
         Exit::Internal,
         Exit::Interrupted,
     ];

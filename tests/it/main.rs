@@ -1,11 +1,15 @@
 //! Integration tests, as one binary.
 
+mod agreement;
 mod architecture;
 mod captures;
+mod cli_baseline;
 mod cli_check;
+mod cli_choice;
 mod cli_judge;
 mod cli_load;
 mod cli_secrets;
+mod cli_selftest;
 mod cli_serve;
 mod cli_support;
 mod cli_targets;
@@ -26,6 +30,7 @@ mod engine;
 mod flow;
 mod matrix;
 mod model_server;
+mod own_requests;
 mod probe_apps;
 mod report;
 mod rules_doc;

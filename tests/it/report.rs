@@ -66,6 +66,14 @@ fn poisoned(text: &str) -> RunReport {
         evidence.wire.iter_mut().for_each(put);
     }
     report.summary.line.push_str(text);
+    if let Some(baseline) = &mut report.baseline {
+        put(&mut baseline.file);
+        for entry in &mut baseline.entries {
+            [&mut entry.rule, &mut entry.reason, &mut entry.message].into_iter().for_each(put);
+            entry.app.iter_mut().chain(&mut entry.version).chain(&mut entry.expires).for_each(put);
+        }
+        baseline.proposed.iter_mut().for_each(|p| put(&mut p.text));
+    }
     report
 }
 
@@ -235,7 +243,8 @@ fn junit_has_one_uniquely_named_case_per_rule_with_its_status() {
         let xml = rendered(Format::Junit, &report);
         let parsed = quick_junit::Report::deserialize_from_str(&xml).unwrap_or_else(|e| panic!("{e}\n{xml}"));
         let cases: Vec<_> = parsed.test_suites.iter().flat_map(|s| &s.test_cases).collect();
-        assert_eq!(cases.len(), report.rules.len() + report.scenarios.len());
+        let entries = report.baseline.as_ref().map_or(0, |b| b.entries.len());
+        assert_eq!(cases.len(), report.rules.len() + report.scenarios.len() + entries);
         let names: HashSet<_> = cases.iter().map(|c| c.name.as_str()).collect();
         assert_eq!(names.len(), cases.len());
         for (case, rule) in cases.iter().zip(&report.rules) {
@@ -247,13 +256,13 @@ fn junit_has_one_uniquely_named_case_per_rule_with_its_status() {
                 TestCaseStatus::NonSuccess { kind: NonSuccessKind::Error, .. } => "error",
             };
             let wanted = match rule.outcome {
-                Outcome::Pass | Outcome::Warn | Outcome::KnownDeviation => "green",
-                Outcome::NotApplicable => "skipped",
+                Outcome::Pass | Outcome::Warn | Outcome::KnownDeviation | Outcome::Known => "green",
+                Outcome::NotApplicable | Outcome::Skipped => "skipped",
                 Outcome::Fail => "failure",
                 Outcome::CouldNotRun | Outcome::Error => "error",
             };
             assert_eq!(status, wanted, "{}", rule.id);
-            let told = matches!(rule.outcome, Outcome::Warn | Outcome::KnownDeviation);
+            let told = matches!(rule.outcome, Outcome::Warn | Outcome::KnownDeviation | Outcome::Known);
             assert_eq!(case.system_out.is_some(), told, "{}", rule.id);
         }
     }
@@ -310,4 +319,23 @@ fn formats_parse_by_name() {
         assert_eq!(format.as_str().parse(), Ok(format));
     }
     assert!("pdf".parse::<Format>().is_err());
+}
+
+#[test]
+fn every_format_tells_which_entries_of_the_baseline_are_out_of_date_and_what_to_paste() {
+    let report = fixture::report();
+    let terminal = terminal::render(&report, &at(100));
+    assert!(terminal.contains("5 entries: 1 used, 1 idle, 1 unused, 1 expired, 1 unknown rule"), "{terminal}");
+    assert!(terminal.contains("\n  - rule: a.b\n    app: chat\n"), "{terminal}");
+    let markdown = rendered(Format::Markdown, &report);
+    let html = rendered(Format::Html, &report);
+    for line in [5, 6, 7] {
+        let place = format!("known.yaml:{line}");
+        assert!([&terminal, &markdown, &html].iter().all(|text| text.contains(&place)), "{place}");
+    }
+    assert!(html.contains("  - rule: a.b\n    app: chat\n") && markdown.contains("  - rule: a.b\n    app: chat\n"));
+    let junit = rendered(Format::Junit, &report);
+    assert_eq!(junit.matches("type=\"stale-baseline\"").count(), 3, "{junit}");
+    let read: RunReport = serde_json::from_str(&rendered(Format::Json, &report)).expect("JSON");
+    assert_eq!(read.baseline, report.baseline);
 }

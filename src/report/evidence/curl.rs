@@ -118,6 +118,11 @@ fn quote(text: &str) -> String {
     quoted.collect::<Vec<_>>().join("\"$DIFY_API_KEY\"")
 }
 
+/// One shell word as it is.
+pub fn word(text: &str) -> String {
+    plain(text)
+}
+
 fn plain(text: &str) -> String {
     let safe = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
     if !text.is_empty() && text.chars().all(safe) { text.to_owned() } else { single(text) }

@@ -14,14 +14,19 @@ fn paint(outcome: Outcome) -> Paint {
         Outcome::Pass => Paint::Good,
         Outcome::Fail | Outcome::Error => Paint::Bad,
         Outcome::Warn | Outcome::CouldNotRun => Paint::Warn,
-        Outcome::KnownDeviation => Paint::Known,
-        Outcome::NotApplicable => Paint::Dim,
+        Outcome::KnownDeviation | Outcome::Known => Paint::Known,
+        Outcome::NotApplicable | Outcome::Skipped => Paint::Dim,
     }
 }
 
 /// Known deviations and warnings, with what they are about.
 pub fn write_known(page: &mut Page, report: &RunReport) {
-    for (outcome, title) in [(Outcome::KnownDeviation, "Known deviations"), (Outcome::Warn, "Warnings")] {
+    let told = [
+        (Outcome::Known, "Known by the baseline"),
+        (Outcome::KnownDeviation, "Known deviations"),
+        (Outcome::Warn, "Warnings"),
+    ];
+    for (outcome, title) in told {
         let rules = view::with(report, &[outcome]);
         if rules.is_empty() {
             continue;
@@ -42,7 +47,11 @@ pub fn write_reasons(page: &mut Page, report: &RunReport, outcome: Outcome) {
     if rules.is_empty() {
         return;
     }
-    let title = if outcome == Outcome::CouldNotRun { "Could not be run" } else { "Not applicable" };
+    let title = match outcome {
+        Outcome::CouldNotRun => "Could not be run",
+        Outcome::Skipped => "Not selected",
+        _ => "Not applicable",
+    };
     page.heading(&format!("{title} ({})", rules.len()));
     let names = (outcome == Outcome::CouldNotRun && rules.len() <= NAMED) || page.verbosity > 0;
     for (reason, rules) in view::by_reason(&rules) {
@@ -92,9 +101,9 @@ pub fn write_areas(page: &mut Page, report: &RunReport) {
     }
 }
 
-/// The verdict on each rule, ids of the same outcome side by side.
+/// The verdict on each rule, ids of the same outcome side by side; of those left out the count above is enough.
 fn write_ids(page: &mut Page, rules: &[&RuleResult]) {
-    for (outcome, _, _) in view::counts(rules) {
+    for (outcome, _, _) in view::counts(rules).into_iter().filter(|(o, _, _)| *o != Outcome::Skipped) {
         let ids = rules.iter().filter(|r| r.outcome == outcome).map(|r| escape::terminal(&r.id));
         page.labelled(4, 16, view::word(outcome), paint(outcome), &ids.collect::<Vec<_>>().join(" "));
     }

@@ -3,7 +3,8 @@
 use difyprobe::metrics::LatencyRow;
 use difyprobe::model::{App, AppMode, Finding, Level, Outcome};
 use difyprobe::report::run::{
-    Evidence, ExpectationFailure, REPORT_SCHEMA, RuleResult, RunReport, ScenarioResult, Target,
+    BaselineResult, EntryResult, EntryState, Evidence, ExpectationFailure, ProposedEntry, REPORT_SCHEMA, RuleResult,
+    RunReport, ScenarioResult, Target,
 };
 use difyprobe::report::{summary, verdict};
 use std::collections::BTreeMap;
@@ -160,6 +161,27 @@ fn row(metric: &str, group: &str, turn: &str, n: u64, p50_us: u64) -> LatencyRow
     }
 }
 
+/// A baseline with an entry of every state.
+fn baseline() -> BaselineResult {
+    let states = [EntryState::Used, EntryState::Idle, EntryState::UnknownRule, EntryState::Unused, EntryState::Expired];
+    let entry = |(index, state): (usize, EntryState)| EntryResult {
+        rule: "chat.conversation-id.stable".into(),
+        app: Some("chat".into()),
+        version: Some(">=1.10".into()),
+        reason: "OPS-1".into(),
+        expires: Some("2027-03-31".into()),
+        line: u32::try_from(index).unwrap_or(0) + 3,
+        state,
+        message: "the rule holds on chat".into(),
+    };
+    let text = "  - rule: a.b\n    app: chat\n    reason: \"it fails\"\n".to_owned();
+    BaselineResult {
+        file: "known.yaml".into(),
+        entries: states.into_iter().enumerate().map(entry).collect(),
+        proposed: vec![ProposedEntry { rule: "a.b".into(), app: "chat".into(), text }],
+    }
+}
+
 /// The report.
 pub fn report() -> RunReport {
     let rules = rules();
@@ -236,5 +258,6 @@ pub fn report() -> RunReport {
         ],
         notes: vec!["4 slow scenarios were left out; --slow runs them".into()],
         evidence: vec![evidence(41), Evidence { exchange: 42, ..evidence(42) }, evidence(57)],
+        baseline: Some(baseline()),
     }
 }
