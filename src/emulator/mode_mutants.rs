@@ -29,7 +29,7 @@ static MODE_MUTANTS: &[Mutant] = &[
         &["chatflow.stream.grammar", "workflow.node.pairing"],
         "the start node of a chatflow finishes before workflow_started").of(AdvancedChat),
     mutant(Fault::ChatflowWithoutMessageEnd, "chatflow.terminal.both/no-message-end",
-        &["chatflow.terminal.both", "chatflow.stream.grammar", "stop.ends-stream", "stop.wrong-user-noop", "stop.scope"],
+        &["chatflow.terminal.both", "chatflow.stream.grammar", "stop.ends-stream"],
         "chatflow streams lack message_end").of(AdvancedChat).seen("issue 32856"),
     mutant(Fault::TerminalsSwapped, "chatflow.terminal.order/swapped",
         &["chatflow.terminal.order"],
