@@ -1,5 +1,6 @@
 //! Area `completion`: one request, one text, no conversation.
 
+use super::echo::needs_echo;
 use super::grammar;
 use super::notes::Notes;
 use super::rule::{COMPLETION, Judge, Load, Rule, always};
@@ -109,8 +110,7 @@ fn not_deterministic(run: &Run, app: &App) -> Option<String> {
 }
 
 fn no_echo(run: &Run, app: &App) -> Option<String> {
-    (!run.on(app).any(|s| echoed(s).is_some()))
-        .then(|| "the answers do not repeat what was sent; point the key at an echo app".to_owned())
+    (!run.on(app).any(|s| echoed(s).is_some())).then(|| needs_echo("the answers do not repeat what was sent"))
 }
 
 /// The rows of this area.

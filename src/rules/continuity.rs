@@ -1,5 +1,6 @@
 //! Area `chat`, turns of one conversation: history, memory, queries, rejected turns; other users kept out.
 
+use super::echo::needs_echo;
 use super::notes::Notes;
 use super::request::{Asked, canonical_uuid};
 use super::rule::{CHATS, Judge, Load, Rule, always};
@@ -86,8 +87,7 @@ fn remembers(run: &Run, app: &App) -> bool {
 }
 
 fn no_prompt_echo(run: &Run, app: &App) -> Option<String> {
-    (!run.echoes_prompt(app))
-        .then(|| "the answers do not repeat the prompt; point the key at an app on an echo model".to_owned())
+    (!run.echoes_prompt(app)).then(|| needs_echo("the answers do not repeat the prompt"))
 }
 
 /// Source: OpenAPI `ChatRequest.query`.

@@ -74,8 +74,9 @@ fn section(out: &mut String, rule: &Rule, suite: &[Arc<Scenario>]) {
     let exercised = suite.iter().filter(|s| s.rules.iter().any(|r| r == rule.id)).map(|s| format!("`{}`", s.id));
     let _ = writeln!(out, "- scenarios: {}", exercised.collect::<Vec<_>>().join(", "));
     let _ = writeln!(out, "- mutants:");
-    for Mutant { id, what, .. } in all_mutants().filter(|m| m.victims.contains(&rule.id)) {
-        let _ = writeln!(out, "  - `{id}`: {}", plain(what));
+    for Mutant { id, what, bug, .. } in all_mutants().filter(|m| m.victims.contains(&rule.id)) {
+        let seen = bug.map(|bug| format!(" (seen in Dify: {bug})")).unwrap_or_default();
+        let _ = writeln!(out, "  - `{id}`: {}{seen}", plain(what));
     }
     let known: Vec<String> = PROFILES
         .iter()

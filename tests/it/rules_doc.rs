@@ -2,7 +2,7 @@
 
 use difyprobe::emulator::all_mutants;
 use difyprobe::rules::catalogue;
-use difyprobe::suite::{builtin, catalogue::page};
+use difyprobe::suite::{builtin, catalogue::page, real_bugs};
 use std::path::Path;
 
 /// `UPDATE_GOLDEN=1` writes the page anew (read the difference before you commit it).
@@ -34,4 +34,16 @@ fn the_page_names_every_rule_every_mutant_and_every_scenario() {
     for scenario in suite.iter().filter(|s| !s.rules.is_empty()) {
         assert!(page.contains(&format!("`{}`", scenario.id)), "{}", scenario.id);
     }
+}
+
+/// `UPDATE_GOLDEN=1` writes the page anew (read the difference before you commit it).
+#[test]
+fn the_page_of_real_bugs_is_the_one_generated_from_the_mutants() {
+    let wanted = real_bugs::page();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/real-bugs.md");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &wanted).expect("docs/ can be written");
+    }
+    let stored = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(stored == wanted, "docs/real-bugs.md is stale: run the tests once with UPDATE_GOLDEN=1 and review it");
 }
