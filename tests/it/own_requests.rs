@@ -58,7 +58,7 @@ async fn a_captured_number_sent_as_conversation_id_is_an_error_of_the_scenario_w
 
 #[tokio::test]
 async fn what_is_broken_on_purpose_is_sent() {
-    let steps = "  - id: odd\n    chat: { query: hello, with: { conversation_id: 5 } }\n  - id: bare\n    chat: { omit: [query] }\n  - id: raw\n    request: { method: POST, path: /chat-messages, json: [] }\n";
+    let steps = "  - id: odd\n    chat: { query: hello, with: { conversation_id: 5 } }\n  - id: bare\n    chat: { query: hello, omit: [query] }\n  - id: raw\n    request: { method: POST, path: /chat-messages, json: [] }\n";
     let examination = examined(steps).await;
     assert_eq!(examination.runs[0].outcome, Outcome::Pass, "{:?}", examination.runs[0].reason);
     assert_eq!(turns(&examination), [400, 400, 400]);
