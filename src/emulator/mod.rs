@@ -17,6 +17,7 @@ mod bugs;
 mod config;
 mod conversations;
 mod core;
+mod edge_mutants;
 mod fault;
 mod feed;
 mod files;
@@ -55,6 +56,7 @@ mod variables;
 
 pub use bug_mutants::bug_mutants;
 pub use config::{AppKind, AppMode, Config, Pace, Profile, UnknownName};
+pub use edge_mutants::edge_mutants;
 pub use mode_mutants::{all_mutants, mode_mutants};
 pub use mutants::{Mutant, mutants};
 pub use serve::{Running, ServeError, start};

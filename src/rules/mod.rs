@@ -40,6 +40,7 @@ mod workflow;
 mod workflow_nodes;
 mod workflow_runs;
 
+mod app_isolation;
 mod bodies;
 mod failed_turns;
 mod http;
@@ -95,6 +96,7 @@ const AREAS: &[&[Rule]] = &[
     side_by_side::RULES,
     overload::RULES,
     http::RULES,
+    app_isolation::RULES,
 ];
 
 /// Every rule, in the order of reports.

@@ -8,8 +8,8 @@ pub mod examine;
 pub mod filter;
 pub mod live;
 pub mod matrix;
-pub mod real_bugs;
 pub mod matrix_page;
+pub mod real_bugs;
 pub mod report;
 pub mod select;
 

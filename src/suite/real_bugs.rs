@@ -20,7 +20,10 @@ const NOT_SERVED: &[(&str, &str)] = &[
         "clients take the bare `event: ping` for JSON (issues 2508, 9813; hanfangyuan4396/dify-on-wechat PR 10)",
         "a bug of clients; the emulator sends such pings so that clients can be tried",
     ),
-    ("two events in one TCP chunk taken for malformed (issue 17474)", "a bug of a client; `sse.event.framing` allows it"),
+    (
+        "two events in one TCP chunk taken for malformed (issue 17474)",
+        "a bug of a client; `sse.event.framing` allows it",
+    ),
     (
         "a client stops at the first closing event of a chatflow and loses the other (imfangs/dify-java-client issue 138, PR 165)",
         "a bug of a client",
