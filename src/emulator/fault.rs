@@ -223,6 +223,9 @@ pub enum Fault {
     // the server itself
     OtherVersionInHeader,
     PreflightNeedsKey,
+    // keys of something else
+    ConversationsOfAnyApp,
+    DatasetKeyOnParameters,
     // bugs of released servers: conversations
     ContinuationOpensNew,
     SecondTurnNotFound,

@@ -2,6 +2,7 @@
 
 use super::bug_mutants::bug_mutants;
 use super::config::AppKind::{AdvancedChat, Agent, AgentChat, Workflow};
+use super::edge_mutants::edge_mutants;
 use super::fault::Fault;
 use super::mutants::{Mutant, mutant, mutants};
 
@@ -12,7 +13,7 @@ pub fn mode_mutants() -> &'static [Mutant] {
 
 /// Every mutant of every app.
 pub fn all_mutants() -> impl Iterator<Item = &'static Mutant> + Clone {
-    mutants().iter().chain(MODE_MUTANTS).chain(bug_mutants())
+    mutants().iter().chain(MODE_MUTANTS).chain(edge_mutants()).chain(bug_mutants())
 }
 
 // one row per mutant: switch and name, victims, what it does, where

@@ -14,7 +14,7 @@ use super::state::Moment;
 
 /// What is served, with the ids the address holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Endpoint {
+pub(super) enum Endpoint {
     Info,
     Parameters,
     Meta,
@@ -113,6 +113,7 @@ impl Core {
     }
 
     fn dispatch(self: &Arc<Self>, app: usize, endpoint: Endpoint, request: &Request, now: Moment) -> Reply {
+        let app = self.app_asked(app, &endpoint, request);
         let whole = match endpoint {
             Endpoint::Chat => return self.chat(app, request, now),
             Endpoint::Completion => return self.completion(app, request, now),
@@ -282,6 +283,8 @@ impl Core {
         }
         let token = token.trim();
         let lenient = *endpoint == Endpoint::Info && self.broken(Fault::AnyAppTokenOnInfo) && token.starts_with("app-");
+        let dataset = *endpoint == Endpoint::Parameters && self.broken(Fault::DatasetKeyOnParameters);
+        let lenient = lenient || (dataset && token.starts_with("dataset-"));
         self.app_of_key(token).or(lenient.then_some(0)).ok_or_else(|| Refusal::unauthorized("Access token is invalid"))
     }
 

@@ -9,6 +9,7 @@ use super::form::{self, Field, InputFault, Variable};
 use super::payload::Payload;
 use super::refusal::Refusal;
 use super::request::Request;
+use super::routes::Endpoint;
 use super::state::State;
 
 /// Turns of one user side by side that the fault of crowds endures.
@@ -85,6 +86,13 @@ impl Core {
             }
         }
         Ok(checked)
+    }
+
+    /// The app a request is answered for: that of its key, or under a fault the one whose conversation it reads.
+    pub(super) fn app_asked(&self, app: usize, endpoint: &Endpoint, request: &Request) -> usize {
+        let read = request.param("conversation_id").filter(|_| *endpoint == Endpoint::Messages);
+        let Some(id) = read.filter(|_| self.broken(Fault::ConversationsOfAnyApp)) else { return app };
+        (0..self.app_count()).find(|other| self.state(*other).owner(id).is_some()).unwrap_or(app)
     }
 
     /// The fault that turns away one turn too many with a page for people.

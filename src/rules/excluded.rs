@@ -13,12 +13,20 @@ pub struct Excluded {
 }
 
 /// All of them, by id.
-pub const EXCLUDED: &[Excluded] = &[Excluded {
-    id: "chat.isolation.webapp",
-    title: "Conversations made in the web app are invisible to the Service API, and the other way round",
-    reason: "a conversation of the web app cannot be made through the Service API, so there is nothing to look for: with an \
+pub const EXCLUDED: &[Excluded] = &[
+    Excluded {
+        id: "auth.api-disabled.403",
+        title: "An app whose API access is off, or whose workspace is archived, answers 403 `forbidden`",
+        reason: "with the key of such an app GET /info is refused, too, so that there is nothing to examine: a check with it stops \
+             at once and shows the 403; with the key of a working app the promise cannot be observed",
+    },
+    Excluded {
+        id: "chat.isolation.webapp",
+        title: "Conversations made in the web app are invisible to the Service API, and the other way round",
+        reason: "a conversation of the web app cannot be made through the Service API, so there is nothing to look for: with an \
              API key alone the promise cannot be observed from outside",
-}];
+    },
+];
 
 /// The entry with this id.
 pub fn find(id: &str) -> Option<&'static Excluded> {

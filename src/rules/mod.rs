@@ -41,6 +41,7 @@ mod workflow;
 mod workflow_nodes;
 mod workflow_runs;
 
+mod app_isolation;
 mod bodies;
 mod failed_turns;
 mod http;
@@ -96,6 +97,7 @@ const AREAS: &[&[Rule]] = &[
     side_by_side::RULES,
     overload::RULES,
     http::RULES,
+    app_isolation::RULES,
 ];
 
 /// Every rule, in the order of reports.

@@ -208,7 +208,7 @@ impl<'t> Run<'t> {
         app: &'r App,
         conversation: &'r Conversation,
     ) -> impl Iterator<Item = History<'r, 't>> {
-        self.calls(app, Endpoint::Messages).filter_map(move |s| {
+        self.calls(app, Endpoint::Messages).filter(|s| s.has_key()).filter_map(move |s| {
             let id = canonical_uuid(s.route.param("conversation_id")?)?;
             let own = id == conversation.id && s.sent.user.as_deref() == Some(&conversation.user);
             if !own || !s.is(200) {
@@ -235,7 +235,7 @@ impl<'t> Run<'t> {
 
     /// Successful reads of a user's conversation list, in order of sending.
     pub fn lists<'r>(&'r self, app: &'r App) -> impl Iterator<Item = List<'r, 't>> {
-        self.calls(app, Endpoint::Conversations).filter_map(|s| {
+        self.calls(app, Endpoint::Conversations).filter(|s| s.has_key()).filter_map(|s| {
             let page = s.json.as_ref().filter(|_| s.is(200))?;
             let items = page.get("data")?.as_array()?;
             let has_more = page.get("has_more").and_then(Value::as_bool).unwrap_or(false);

@@ -200,6 +200,8 @@ fn apps_of(mutant: &Mutant) -> Vec<AppKind> {
     match mutant.app {
         AppKind::Chat | AppKind::Completion => vec![AppKind::Chat, AppKind::Completion],
         AppKind::Workflow => vec![AppKind::Workflow, AppKind::WorkflowLlm],
+        // two apps with conversations
+        AppKind::ChatPlain => vec![AppKind::ChatPlain, AppKind::Chat],
         other => vec![other],
     }
 }
