@@ -226,6 +226,10 @@ fn price(value: &Value) -> String {
     }
 }
 
+const DAYS: &[&str] = &["Mon,", "Tue,", "Wed,", "Thu,", "Fri,", "Sat,", "Sun,"];
+const MONTHS: &[&str] =
+    &[" Jan ", " Feb ", " Mar ", " Apr ", " May ", " Jun ", " Jul ", " Aug ", " Sep ", " Oct ", " Nov ", " Dec "];
+
 /// A value of another kind than expected, without what changes from run to run in it.
 fn unexpected(wanted: &str, value: &Value) -> String {
     let seen = match value {
@@ -233,8 +237,10 @@ fn unexpected(wanted: &str, value: &Value) -> String {
         Value::Number(n) if n.as_i64().is_some_and(|i| i < 0) => "negative".to_owned(),
         Value::Number(n) => format!("{} digits", n.to_string().len()),
         Value::String(s) => {
-            let form: String = s.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
-            format!("string {}", Value::String(form))
+            let digits: String = s.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+            let named =
+                |form: String, (names, name): (&[&str], &str)| names.iter().fold(form, |f, n| f.replace(n, name));
+            format!("string {}", Value::String([(DAYS, "Day,"), (MONTHS, " Month ")].into_iter().fold(digits, named)))
         }
         Value::Null => "null".to_owned(),
         Value::Bool(b) => b.to_string(),
@@ -303,6 +309,8 @@ mod tests {
         assert_eq!(mask("created_at", json!(1795423930123_u64)), "[NOT unix-seconds: 13 digits]");
         assert_eq!(mask("finished_at", json!("2026-11-23")), "[NOT unix-seconds: string \"0000-00-00\"]");
         assert_eq!(mask("created_at", json!(1795423930.5)), "[NOT unix-seconds: fraction]");
+        let date = json!("Mon, 23 Nov 2026 10:24:33 -0000");
+        assert_eq!(mask("created_at", date), "[NOT unix-seconds: string \"Day, 00 Month 0000 00:00:00 -0000\"]");
         assert_eq!(mask("finished_at", Value::Null), "null");
     }
 
