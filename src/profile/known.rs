@@ -22,15 +22,9 @@ pub const DIFY_1_12: &[Known] = &[
         source: "langgenius/dify PR 7955; measured on 1.12.1",
     },
     Known {
-        rule: "chat.isolation.app",
-        checks: &["delete"],
-        reason: "DELETE checks neither owner nor app: 204 with another app's key, and the conversation is gone",
-        source: "langgenius/dify PR 32686 (fixed after 1.13.0); measured on 1.12.1",
-    },
-    Known {
         rule: "chat.isolation.user-delete",
         checks: &[],
-        reason: "DELETE does not check the owner: 204, and the other user's conversation is gone",
+        reason: "DELETE checks neither owner nor app: 204, and the other user's conversation is gone",
         source: "langgenius/dify PR 32686 (fixed after 1.13.0); measured on 1.12.1",
     },
     Known {

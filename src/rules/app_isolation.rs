@@ -20,10 +20,7 @@ fn foreign<'r, 't>(run: &'r Run<'t>, app: &'r App) -> impl Iterator<Item = &'r S
 
 /// Conversations of an app that were there when a request was sent, under the end user of the request.
 fn there<'r>(run: &'r Run, app: &'r App, s: &'r Seen) -> impl Iterator<Item = &'r Conversation> {
-    // a request that deletes it met it alive
-    let sent = s.exchange.timing.sent_us;
-    let alive = move |c: &Conversation| c.alive_during(s) || c.deleted_us == Some(sent);
-    let own = move |c: &&Conversation| s.sent.user.as_deref() == Some(&c.user) && alive(c);
+    let own = move |c: &&Conversation| s.sent.user.as_deref() == Some(&c.user) && c.alive_during(s);
     let ended = move |c: &&Conversation| c.turns_before(s).next().is_some();
     run.conversations_of(app).filter(own).filter(ended)
 }
@@ -35,7 +32,6 @@ fn named(s: &Seen) -> Option<(&'static str, String)> {
         (Endpoint::ChatMessages, Asked::Id(id)) => ("chat", id.clone()),
         (Endpoint::Messages, _) => ("messages", canonical_uuid(s.route.param("conversation_id")?)?),
         (Endpoint::ConversationRename, _) => ("rename", in_path()?),
-        (Endpoint::ConversationDelete, _) => ("delete", in_path()?),
         (Endpoint::Variables, _) => ("variables", in_path()?),
         _ => return None,
     })
@@ -101,10 +97,10 @@ pub(super) const RULES: &[Rule] = &[
         area: "chat",
         level: Level::Must,
         title: "Conversations are private to the app",
-        statement: "The same end user under another app's key sees nothing of an app: its conversations cannot be continued, read, renamed or deleted (404), and are not listed.",
+        statement: "The same end user under another app's key sees nothing of an app: its conversations cannot be continued, read or renamed (404), and are not listed.",
         source: "guide get-started.mdx; src app_id conditions",
         modes: CHATS,
-        tested: "With the keys of two apps that have conversations and one user: a conversation of the first, then chat, GET /messages, rename and DELETE with the key of the second (404), GET /conversations with it (not there).",
+        tested: "With the keys of two apps that have conversations and one user: a conversation of the first, then chat, GET /messages and rename with the key of the second (404), GET /conversations with it (not there). Deleting by others is for chat.isolation.user-delete.",
         versions: None,
         load: Load::Sampled,
         judge: Judge::Run(isolation),
