@@ -56,7 +56,7 @@ pub struct TargetArgs {
     /// App mode and its key, repeatable: chat=app-...
     #[arg(long, value_name = "MODE=KEY")]
     pub app: Vec<String>,
-    /// Expectations: auto, documented, dify-0.15, dify-1.12
+    /// Expectations: auto, documented, dify-0.15, dify-1.12, dify-1.13
     #[arg(long, default_value = "auto", value_name = "PROFILE")]
     pub profile: String,
     /// Seed of everything made up; the same seed sends the same requests
@@ -227,7 +227,7 @@ pub struct ServeArgs {
     /// completion)
     #[arg(long, value_name = "MODE")]
     pub app: Vec<String>,
-    /// Server to imitate: documented, dify-0.15, dify-1.12
+    /// Server to imitate: documented, dify-0.15, dify-1.12, dify-1.13
     #[arg(long, default_value = "documented", value_name = "PROFILE")]
     pub profile: String,
     /// Break one promise; `difyprobe selftest --list` names the mutants

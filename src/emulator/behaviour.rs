@@ -145,6 +145,7 @@ impl Behaviour {
             Profile::Documented => documented(),
             Profile::Dify015 => dify_0_15(),
             Profile::Dify112 => dify_1_12(),
+            Profile::Dify113 => dify_1_13(),
         }
     }
 }
@@ -275,5 +276,15 @@ fn dify_1_12() -> Behaviour {
         form_defaults: false,
         index: false,
         end_users_race: true,
+    }
+}
+
+/// As 1.12.1 but for what pull requests are known to have changed: 32686 (owners of deletes), 32985 (closing events).
+fn dify_1_13() -> Behaviour {
+    Behaviour {
+        version: Some("1.13.3"),
+        delete: DeletePolicy::Owner204,
+        flow: flow_behaviour::DIFY_1_13,
+        ..dify_1_12()
     }
 }

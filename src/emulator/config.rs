@@ -85,11 +85,13 @@ pub enum Profile {
     Dify015,
     /// Dify 1.12.1 as captured.
     Dify112,
+    /// Dify 1.13.3 as its issues and pull requests tell; nothing was captured.
+    Dify113,
 }
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Profile; 3] = [Profile::Documented, Profile::Dify015, Profile::Dify112];
+    pub const ALL: [Profile; 4] = [Profile::Documented, Profile::Dify015, Profile::Dify112, Profile::Dify113];
 
     /// The name used on the command line.
     pub fn id(self) -> &'static str {
@@ -97,6 +99,7 @@ impl Profile {
             Profile::Documented => "documented",
             Profile::Dify015 => "dify-0.15",
             Profile::Dify112 => "dify-1.12",
+            Profile::Dify113 => "dify-1.13",
         }
     }
 }
@@ -265,7 +268,7 @@ mod tests {
     #[test]
     fn an_unknown_profile_is_refused_with_the_known_names() {
         let refused = "dify-9".parse::<Profile>().unwrap_err();
-        assert_eq!(refused.to_string(), "unknown profile `dify-9`; known: documented, dify-0.15, dify-1.12");
+        assert_eq!(refused.to_string(), "unknown profile `dify-9`; known: documented, dify-0.15, dify-1.12, dify-1.13");
     }
 
     #[test]
