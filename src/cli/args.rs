@@ -223,10 +223,17 @@ pub struct ServeArgs {
     /// Port to listen on; 0 takes a free one
     #[arg(long, default_value_t = 0)]
     pub port: u16,
-    /// Apps to serve, repeatable: chat, completion, chat-plain, completion-query, completion-noquery (default: chat and
-    /// completion)
-    #[arg(long, value_name = "MODE")]
+    /// Apps to serve, repeatable: a mode (chat, completion, agent-chat, agent, advanced-chat, workflow, workflow-llm,
+    /// chat-plain, completion-query, completion-noquery), or the file of an app of your own, see docs/emulator.md
+    /// (default: one app of every mode)
+    #[arg(long, value_name = "MODE|FILE")]
     pub app: Vec<String>,
+    /// Serve an OpenAI-compatible echo model instead, to build apps of a real Dify on; see docs/probe-apps.md
+    #[arg(long, conflicts_with_all = ["app", "profile", "mutant", "ping_every"])]
+    pub model: bool,
+    /// The API key that requests to the model must carry; none accepts any
+    #[arg(long, value_name = "KEY", requires = "model")]
+    pub model_key: Option<String>,
     /// Server to imitate: documented, dify-0.15, dify-1.12, dify-1.13
     #[arg(long, default_value = "documented", value_name = "PROFILE")]
     pub profile: String,

@@ -18,6 +18,7 @@ mod rules;
 mod scenarios;
 mod selftest;
 mod serve;
+mod serve_app;
 mod snapshot;
 mod target;
 mod unexamined;

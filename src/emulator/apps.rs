@@ -1,9 +1,12 @@
 //! The served apps: forms, prompts and the documents that describe them.
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value, json};
 
 use super::behaviour::Behaviour;
 use super::config::{AppKind, AppMode};
+use super::custom::CustomApp;
 use super::form::{Field, Variable, in_prompt};
 
 /// One served app.
@@ -17,24 +20,38 @@ pub struct App {
     pub form: Vec<Variable>,
     /// Playback of answers is automatic.
     pub autoplay: bool,
+    /// What its user wrote about it; none for the built-in apps.
+    pub custom: Option<Arc<CustomApp>>,
 }
 
 impl App {
     /// An app of a kind under a key.
     pub fn new(kind: AppKind, key: String, tts_autoplay: bool) -> Self {
-        Self { kind, key, form: form_of(kind), autoplay: tts_autoplay && kind.mode() == AppMode::Chat }
+        let autoplay = tts_autoplay && kind.mode() == AppMode::Chat;
+        Self { kind, key, form: form_of(kind), autoplay, custom: None }
+    }
+
+    /// An app that its user described, under a key.
+    pub fn custom(app: CustomApp, key: String) -> Self {
+        Self { form: app.form.clone(), custom: Some(Arc::new(app.clone())), ..Self::new(app.kind(), key, false) }
     }
 
     /// Gives optional variables their defaults, as newer forms have them.
     pub fn with_defaults(mut self) -> Self {
         for variable in self.form.iter_mut().filter(|variable| !variable.required) {
-            variable.default = match variable.name {
-                "lang" => Some("en"),
-                "tone" => Some("plain"),
+            let default = match variable.name.as_str() {
+                "lang" => Some("en".to_owned()),
+                "tone" => Some("plain".to_owned()),
                 _ => None,
             };
+            variable.default = default;
         }
         self
+    }
+
+    /// The name under which its key is listed.
+    pub fn label(&self) -> &str {
+        self.custom.as_ref().map_or(self.kind.id(), |app| &app.name)
     }
 
     /// Its mode.
@@ -44,7 +61,15 @@ impl App {
 
     /// Whether follow-up questions are offered.
     pub fn suggests(&self) -> bool {
-        self.kind == AppKind::Chat
+        self.kind == AppKind::Chat || self.custom.as_ref().is_some_and(|app| !app.follow_ups.is_empty())
+    }
+
+    /// The follow-up questions.
+    pub fn follow_ups(&self) -> Vec<String> {
+        match &self.custom {
+            Some(app) => app.follow_ups.clone(),
+            None => ["Q one?", "Q two?", "Q three?"].map(str::to_owned).to_vec(),
+        }
     }
 
     /// Whether turns may bring files.
@@ -64,6 +89,9 @@ impl App {
 
     /// The system line of a chat prompt.
     pub fn system_line(&self, inputs: &Map<String, Value>) -> Option<String> {
+        if self.custom.is_some() {
+            return None;
+        }
         let shown = |name: &str| in_prompt(inputs.get(name));
         match self.kind {
             AppKind::Chat => {
@@ -76,6 +104,11 @@ impl App {
 
     /// The filled template of a completion app; `query` stands in where the form has none or none was given.
     pub fn completion_line(&self, inputs: &Map<String, Value>, query: &str) -> String {
+        if self.custom.is_some() {
+            let given: Vec<String> =
+                inputs.iter().map(|(name, value)| format!("{name}={}", in_prompt(Some(value)))).collect();
+            return given.join(" ");
+        }
         let tone = in_prompt(inputs.get("tone"));
         if self.kind == AppKind::CompletionNoQuery {
             return format!("TONE={tone}\n");
@@ -88,6 +121,9 @@ impl App {
 
     /// The opening statement of a conversation.
     pub fn introduction(&self, inputs: &Map<String, Value>) -> String {
+        if let Some(app) = &self.custom {
+            return app.introduction(inputs);
+        }
         match self.kind {
             AppKind::Chat => format!("Hi {}, welcome", in_prompt(inputs.get("name"))),
             AppKind::AdvancedChat => format!("Welcome {}", in_prompt(inputs.get("name"))),
@@ -97,7 +133,7 @@ impl App {
 
     /// `GET /info`.
     pub fn info(&self, behaviour: &Behaviour) -> Value {
-        let name = self.kind.id();
+        let name = self.label();
         let mut info = json!({"name": name, "description": format!("{name} app"), "tags": []});
         if behaviour.full_info {
             info["mode"] = json!(self.mode().wire());
@@ -117,7 +153,7 @@ impl App {
     /// `GET /site`.
     pub fn site(&self) -> Value {
         json!({
-            "title": self.kind.id(), "chat_color_theme": null, "chat_color_theme_inverted": false,
+            "title": self.label(), "chat_color_theme": null, "chat_color_theme_inverted": false,
             "icon_type": "emoji", "icon": "X", "icon_background": "#FFEAD5", "description": null, "copyright": null,
             "privacy_policy": null, "custom_disclaimer": "", "default_language": "en-US", "show_workflow_steps": true,
             "use_icon_as_answer_icon": false, "icon_url": null
@@ -129,6 +165,7 @@ impl App {
         let runs = self.mode().runs();
         let form: Vec<Value> = self.form.iter().map(|v| if runs { v.flow_document() } else { v.document() }).collect();
         let (opening, questions) = match self.kind {
+            _ if self.custom.is_some() => self.custom.as_ref().map_or(("", json!([])), |app| app.greeting()),
             AppKind::Chat => ("Hi {{name}}, welcome", json!(["What?", "Why?"])),
             AppKind::AdvancedChat => ("Welcome {{name}}", json!(["A?"])),
             _ => ("", json!([])),
@@ -178,12 +215,18 @@ impl App {
 }
 
 fn form_of(kind: AppKind) -> Vec<Variable> {
-    let variable = |name, label, required, field| Variable { name, label, required, field, default: None };
+    let variable = |name: &str, label: &str, required, field| Variable {
+        name: name.to_owned(),
+        label: label.to_owned(),
+        required,
+        field,
+        default: None,
+    };
     let tone = || variable("tone", "Tone", false, Field::Line(20));
     match kind {
         AppKind::Chat => vec![
             variable("name", "Name", true, Field::Line(48)),
-            variable("lang", "Lang", false, Field::Select(&["en", "fr"])),
+            variable("lang", "Lang", false, Field::Select(vec!["en".to_owned(), "fr".to_owned()])),
             variable("age", "Age", false, Field::Number),
         ],
         AppKind::ChatPlain => vec![],

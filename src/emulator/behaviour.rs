@@ -55,6 +55,8 @@ pub struct Behaviour {
     pub recent_routes: bool,
     /// `metadata` holds `annotation_reply`, usage holds `time_to_first_token` and `time_to_generate`.
     pub recent_metadata: bool,
+    /// Agents add their tokens up and measure their latency.
+    pub agents_count: bool,
     /// `metadata.retriever_resources` is present.
     pub retriever_resources: bool,
     /// Tokens have a price.
@@ -175,6 +177,7 @@ fn documented() -> Behaviour {
         full_info: true,
         recent_routes: true,
         recent_metadata: false,
+        agents_count: true,
         retriever_resources: true,
         priced: true,
         announces_autoplay: true,
@@ -218,6 +221,7 @@ fn dify_0_15() -> Behaviour {
         full_info: false,
         recent_routes: false,
         recent_metadata: false,
+        agents_count: false,
         retriever_resources: false,
         priced: false,
         announces_autoplay: false,
@@ -261,6 +265,7 @@ fn dify_1_12() -> Behaviour {
         full_info: true,
         recent_routes: true,
         recent_metadata: true,
+        agents_count: true,
         retriever_resources: true,
         priced: true,
         announces_autoplay: false,

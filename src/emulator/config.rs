@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use super::custom::CustomApp;
 use super::mutants::Mutant;
 
 /// Everything that can be set before the emulator starts.
@@ -13,6 +14,8 @@ pub struct Config {
     pub profile: Profile,
     /// The apps served, one key each; the same kind twice is served once.
     pub apps: Vec<AppKind>,
+    /// Apps their users described, served after the others.
+    pub custom: Vec<CustomApp>,
     /// The address to listen on.
     pub host: IpAddr,
     /// The port to listen on; 0 takes a free one.
@@ -36,6 +39,7 @@ impl Default for Config {
         Self {
             profile: Profile::Documented,
             apps: AppKind::STANDARD.to_vec(),
+            custom: Vec::new(),
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             pace: Pace::default(),

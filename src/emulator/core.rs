@@ -53,14 +53,14 @@ impl Core {
             let app = App::new(kind, key, autoplay);
             if behaviour.form_defaults { app.with_defaults() } else { app }
         };
-        Self {
-            pace: config.pace,
-            last_info: Mutex::new(None),
-            fault: mutant.map(|m| m.fault),
-            states: kinds.iter().map(|kind| Mutex::new(first_state(*kind, &behaviour, rng.u64(..)))).collect(),
-            apps: kinds.into_iter().map(|kind| served(kind, random_key(&mut rng))).collect(),
-            behaviour,
+        let mut states: Vec<Mutex<State>> =
+            kinds.iter().map(|kind| Mutex::new(first_state(*kind, &behaviour, rng.u64(..)))).collect();
+        let mut apps: Vec<App> = kinds.into_iter().map(|kind| served(kind, random_key(&mut rng))).collect();
+        for app in &config.custom {
+            states.push(Mutex::new(first_state(app.kind(), &behaviour, rng.u64(..))));
+            apps.push(App::custom(app.clone(), random_key(&mut rng)));
         }
+        Self { pace: config.pace, last_info: Mutex::new(None), fault: mutant.map(|m| m.fault), states, apps, behaviour }
     }
 
     /// Whether this promise is broken.

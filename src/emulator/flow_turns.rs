@@ -164,6 +164,9 @@ impl Core {
 
     fn written(&self, cast: &Cast, inputs: &Map<String, Value>) -> Written {
         let source = Source { flow: &self.behaviour.flow, pace: self.pace, inputs };
+        if let Some(written) = self.written_by_user(cast, &source) {
+            return written;
+        }
         let Some((conversation, _, _)) = &cast.frame.chat else {
             return match self.apps[cast.app].kind {
                 AppKind::WorkflowLlm => scripts::workflow_llm(&source),

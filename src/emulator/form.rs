@@ -6,15 +6,15 @@ use serde_json::{Map, Number, Value, json};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Variable {
     /// Its name in `inputs` and prompts.
-    pub name: &'static str,
+    pub name: String,
     /// Its text in the form.
-    pub label: &'static str,
+    pub label: String,
     /// Whether it must be given.
     pub required: bool,
     /// What it takes.
     pub field: Field,
     /// What stands for it where it is left out.
-    pub default: Option<&'static str>,
+    pub default: Option<String>,
 }
 
 /// What a variable takes.
@@ -25,7 +25,7 @@ pub enum Field {
     /// Text of any length.
     Paragraph,
     /// One of these.
-    Select(&'static [&'static str]),
+    Select(Vec<String>),
     /// A number, also as text.
     Number,
 }
@@ -44,7 +44,7 @@ impl Field {
 impl Variable {
     /// The variable as an entry of `user_input_form`.
     pub fn document(&self) -> Value {
-        let mut inner = json!({"default": self.default.unwrap_or_default(), "label": self.label});
+        let mut inner = json!({"default": self.default.as_deref().unwrap_or_default(), "label": self.label});
         match &self.field {
             Field::Line(max) => inner["max_length"] = json!(max),
             Field::Select(options) => inner["options"] = json!(options),
@@ -98,21 +98,24 @@ pub fn check(
 ) -> Result<Map<String, Value>, InputFault> {
     let mut checked = Map::new();
     for variable in form {
-        let value = match given.get(variable.name) {
+        let value = match given.get(&variable.name) {
             None | Some(Value::Null) if variable.required && fill_required => json!(""),
             None | Some(Value::Null) if variable.required => {
                 return Err(InputFault::Refused(format!("{} is required in input form", variable.name)));
             }
-            None | Some(Value::Null) => variable.default.map_or(Value::Null, |default| json!(default)),
+            None | Some(Value::Null) => match &variable.default {
+                Some(default) => check_value(variable, &json!(default))?,
+                None => Value::Null,
+            },
             Some(value) => check_value(variable, value)?,
         };
-        checked.insert(variable.name.to_owned(), value);
+        checked.insert(variable.name.clone(), value);
     }
     Ok(checked)
 }
 
 fn check_value(variable: &Variable, value: &Value) -> Result<Value, InputFault> {
-    let name = variable.name;
+    let name = variable.name.as_str();
     match &variable.field {
         Field::Number => check_number(name, value),
         Field::Line(_) | Field::Paragraph | Field::Select(_) => {
@@ -124,7 +127,7 @@ fn check_value(variable: &Variable, value: &Value) -> Result<Value, InputFault> 
                 Field::Line(max) if text.chars().count() > *max => {
                     Err(InputFault::Refused(format!("{name} in input form must be less than {max} characters")))
                 }
-                Field::Select(options) if !options.contains(&text.as_str()) => {
+                Field::Select(options) if !options.contains(text) => {
                     let known: Vec<String> = options.iter().map(|o| format!("'{o}'")).collect();
                     Err(InputFault::Refused(format!(
                         "{name} in input form must be one of the following: [{}]",
@@ -172,10 +175,16 @@ mod tests {
     use super::*;
 
     fn form() -> Vec<Variable> {
-        let variable = |name, required, field| Variable { name, label: name, required, field, default: None };
+        let variable = |name: &str, required, field| Variable {
+            name: name.to_owned(),
+            label: name.to_owned(),
+            required,
+            field,
+            default: None,
+        };
         vec![
             variable("name", true, Field::Line(5)),
-            variable("lang", false, Field::Select(&["en", "fr"])),
+            variable("lang", false, Field::Select(vec!["en".to_owned(), "fr".to_owned()])),
             variable("age", false, Field::Number),
         ]
     }
@@ -195,8 +204,9 @@ mod tests {
 
     #[test]
     fn a_default_stands_for_what_is_left_out_and_for_nothing_else() {
-        let field = Field::Select(&["en", "fr"]);
-        let form = [Variable { name: "lang", label: "Lang", required: false, field, default: Some("en") }];
+        let field = Field::Select(vec!["en".to_owned(), "fr".to_owned()]);
+        let (name, label, default) = ("lang".to_owned(), "Lang".to_owned(), Some("en".to_owned()));
+        let form = [Variable { name, label, required: false, field, default }];
         let lang = |given: Value| check(&form, given.as_object().unwrap(), false).unwrap()["lang"].clone();
         assert_eq!([lang(json!({})), lang(json!({"lang": null})), lang(json!({"lang": "fr"}))], ["en", "en", "fr"]);
         assert_eq!(form[0].document()["select"]["default"], "en");

@@ -306,6 +306,10 @@ impl Generation {
             latency: now.seconds_since(self.opening.now),
         };
         let mut members = replies::usage(behaviour, usage);
+        if self.mode() == AppMode::AgentChat && !behaviour.agents_count {
+            members["total_tokens"] = json!(0);
+            members["latency"] = json!(0.0);
+        }
         if self.core.broken(Fault::TotalIsCompletion) {
             members["total_tokens"] = json!(usage.completion);
         }

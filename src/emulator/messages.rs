@@ -157,7 +157,7 @@ impl Core {
         if self.broken(Fault::SuggestionsNull) {
             return Ok(self.json(200, &json!({"result": "success", "data": null})));
         }
-        Ok(self.json(200, &json!({"result": "success", "data": ["Q one?", "Q two?", "Q three?"]})))
+        Ok(self.json(200, &json!({"result": "success", "data": self.apps[app].follow_ups()})))
     }
 
     /// Refuses a key whose app has another mode than the endpoint; `Chat` stands for all modes with conversations.

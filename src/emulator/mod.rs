@@ -2,7 +2,7 @@
 //!
 //! It shares no type, schema or code with the other modules; what it knows of the wire it knows by itself.
 //! The pure part (`core` and below) turns a request and the current moment into an answer or a generation that is
-//! played step by step; only `serve` has a clock and a socket.
+//! played step by step; only `serve` and `model_serve` have a clock and a socket.
 
 mod agent;
 mod agent_beats;
@@ -17,6 +17,7 @@ mod bugs;
 mod config;
 mod conversations;
 mod core;
+mod custom;
 mod edge_mutants;
 mod fault;
 mod feed;
@@ -36,6 +37,10 @@ mod memory;
 mod messages;
 mod mode_mutants;
 mod model;
+mod model_api;
+mod model_prompt;
+mod model_serve;
+mod model_stream;
 mod multipart;
 mod mutants;
 mod payload;
@@ -56,7 +61,11 @@ mod variables;
 
 pub use bug_mutants::bug_mutants;
 pub use config::{AppKind, AppMode, Config, Pace, Profile, UnknownName};
+pub use custom::{CustomAnswer, CustomApp, When};
 pub use edge_mutants::edge_mutants;
+pub use form::{Field, Variable};
 pub use mode_mutants::{all_mutants, mode_mutants};
+pub use model_api::MODEL;
+pub use model_serve::{ModelConfig, start_model};
 pub use mutants::{Mutant, mutants};
 pub use serve::{Running, ServeError, start};

@@ -153,7 +153,7 @@ static MODE_MUTANTS: &[Mutant] = &[
         &["stop.status.stopped"],
         "the detail of a stopped run says succeeded").of(Workflow),
     mutant(Fault::BodyCutOff, "req.large-body/cut-off",
-        &["req.large-body", "chat.conversation-id.blank-forms"],
+        &["req.large-body"],
         "request bodies are read up to 64 KiB").of(AdvancedChat),
     // variables
     mutant(Fault::VariableWithoutType, "variables.list.shape/no-type",

@@ -70,19 +70,7 @@ pub fn chatflow(source: &Source, memo: &str) -> Written {
     let extra = extras(&query, source.flow.newest_features);
     if model::steers(&query) {
         let plan = model::recite(template, model::words(&query).max(1), &query, source.pace);
-        script.extend(start_node(source).around(Vec::new()));
-        script.extend(extra);
-        let words = match model_node(source, &plan, &query, &mut script) {
-            Ok(words) => words,
-            Err(error) => {
-                script
-                    .extend([now(Act::Finish(Err(error.clone()))), now(Act::Complain(format!("Run failed: {error}")))]);
-                return (script, None);
-            }
-        };
-        script.extend(answer_node(&spoken(&plan)).around(Vec::new()));
-        close_chatflow(source, &query, &spoken(&plan), &mut script);
-        return (script, Some(words));
+        return modelled_chatflow(source, &plan, &query);
     }
     let paced = |at| if at == 0 { source.pace.first_chunk } else { Duration::from_micros(100).min(source.pace.gap) };
     let said: Script =
@@ -101,6 +89,23 @@ pub fn chatflow(source: &Source, memo: &str) -> Written {
     script.extend(answer_node(&template).around(inside_answer));
     close_chatflow(source, &query, &template, &mut script);
     (script, None)
+}
+
+/// A chatflow whose model says a plan: start, model, answer, assignment of `memo`.
+pub fn modelled_chatflow(source: &Source, plan: &Plan, query: &str) -> Written {
+    let mut script = vec![now(Act::Begin)];
+    script.extend(start_node(source).around(Vec::new()));
+    script.extend(extras(query, source.flow.newest_features));
+    let words = match model_node(source, plan, query, &mut script) {
+        Ok(words) => words,
+        Err(error) => {
+            script.extend([now(Act::Finish(Err(error.clone()))), now(Act::Complain(format!("Run failed: {error}")))]);
+            return (script, None);
+        }
+    };
+    script.extend(answer_node(&spoken(plan)).around(Vec::new()));
+    close_chatflow(source, query, &spoken(plan), &mut script);
+    (script, Some(words))
 }
 
 fn answer_node(text: &str) -> Node {
@@ -182,12 +187,17 @@ pub fn workflow_llm(source: &Source) -> Written {
     let text = format!("ECHO:system: sys | user: {query}");
     let words = model::words(&text);
     let plan = model::recite(text, words, &query, source.pace);
+    modelled_workflow(source, &plan, &query)
+}
+
+/// A workflow whose model says a plan: start, model and end with the output `text`.
+pub fn modelled_workflow(source: &Source, plan: &Plan, query: &str) -> Written {
     let mut script = vec![now(Act::Begin)];
     script.extend(start_node(source).around(Vec::new()));
-    script.extend(extras(&query, source.flow.newest_features));
-    match model_node(source, &plan, &query, &mut script) {
+    script.extend(extras(query, source.flow.newest_features));
+    match model_node(source, plan, query, &mut script) {
         Ok(words) => {
-            close_workflow(json!({"text": spoken(&plan)}), &mut script);
+            close_workflow(json!({"text": spoken(plan)}), &mut script);
             (script, Some(words))
         }
         Err(error) => {

@@ -90,29 +90,31 @@ impl Drop for Running {
 
 /// Starts the emulator.
 pub async fn start(config: Config) -> Result<Running, ServeError> {
-    if config.apps.is_empty() {
+    let core = Arc::new(Core::new(&config));
+    if core.apps.is_empty() {
         return Err(ServeError::NoApps);
     }
-    let address = SocketAddr::new(config.host, config.port);
+    let keys = core.apps.iter().map(|app| (app.label().to_owned(), app.key.clone())).collect();
+    let shutdown = CancellationToken::new();
+    let shared =
+        Arc::new(Shared { core, clock: Clock::new(), ping_every: config.ping_every, shutdown: shutdown.clone() });
+    let router = Router::new().fallback(handle).with_state(shared);
+    listen(SocketAddr::new(config.host, config.port), router, keys, shutdown).await
+}
+
+/// Serves a router on an address until `shutdown`.
+pub(super) async fn listen(
+    address: SocketAddr,
+    router: Router,
+    keys: Vec<(String, String)>,
+    shutdown: CancellationToken,
+) -> Result<Running, ServeError> {
     let bind_error = |source| ServeError::Bind { address, source };
     let listener = TcpListener::bind(address).await.map_err(bind_error)?;
     let mut reachable = listener.local_addr().map_err(bind_error)?;
     if reachable.ip().is_unspecified() {
         reachable.set_ip(if reachable.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() });
     }
-    let core = Arc::new(Core::new(&config));
-    if core.apps.is_empty() {
-        return Err(ServeError::NoApps);
-    }
-    let keys = core.apps.iter().map(|app| (app.kind.id().to_owned(), app.key.clone())).collect();
-    let shutdown = CancellationToken::new();
-    let shared = Arc::new(Shared {
-        core,
-        clock: Clock { origin: SystemTime::now(), started: Instant::now() },
-        ping_every: config.ping_every,
-        shutdown: shutdown.clone(),
-    });
-    let router = Router::new().fallback(handle).with_state(shared);
     // small blocks must not wait for the acknowledgement of earlier ones; a socket that refuses is still served
     let listener = listener.tap_io(|socket| drop(socket.set_nodelay(true)));
     let ended = shutdown.clone().cancelled_owned();
@@ -134,13 +136,19 @@ const PING: &[u8] = b"event: ping\n\n";
 const PING_WITH_DATA: &[u8] = b"event: ping\ndata: {}\n\n";
 
 /// Wall time that never goes back.
-struct Clock {
+pub(super) struct Clock {
     origin: SystemTime,
     started: Instant,
 }
 
 impl Clock {
-    fn now(&self) -> Moment {
+    /// A clock that starts now.
+    pub(super) fn new() -> Self {
+        Self { origin: SystemTime::now(), started: Instant::now() }
+    }
+
+    /// The moment it is.
+    pub(super) fn now(&self) -> Moment {
         let origin = self.origin.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Moment(u64::try_from((origin + self.started.elapsed()).as_micros()).unwrap_or(u64::MAX))
     }
@@ -194,7 +202,7 @@ fn follow(shared: Arc<Shared>, head: Answer, reader: Box<Reader>) -> Response {
     response
 }
 
-async fn read(request: axum::extract::Request) -> Result<Request, StatusCode> {
+pub(super) async fn read(request: axum::extract::Request) -> Result<Request, StatusCode> {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, BODY_LIMIT).await.map_err(|_| StatusCode::PAYLOAD_TOO_LARGE)?;
     let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri).map(|q| q.0).unwrap_or_default();
@@ -208,7 +216,7 @@ async fn read(request: axum::extract::Request) -> Result<Request, StatusCode> {
     })
 }
 
-fn respond(answer: Answer) -> Response {
+pub(super) fn respond(answer: Answer) -> Response {
     let mut response = Response::new(Body::from(answer.body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in answer.headers {

@@ -64,14 +64,14 @@ impl Core {
         let mut form = form.to_vec();
         let mut given = given.clone();
         for variable in &mut form {
-            let value = given.get(variable.name).cloned().unwrap_or(Value::Null);
+            let value = given.get(&variable.name).cloned().unwrap_or(Value::Null);
             match (&variable.field, value) {
                 (Field::Line(most), Value::String(text)) if self.broken(Fault::LongInputCut) => {
-                    given.insert(variable.name.to_owned(), json!(text.chars().take(*most).collect::<String>()));
+                    given.insert(variable.name.clone(), json!(text.chars().take(*most).collect::<String>()));
                 }
                 (Field::Select(_), _) if self.broken(Fault::SelectUnchecked) => variable.field = Field::Paragraph,
                 (Field::Line(_) | Field::Paragraph, Value::Number(number)) if self.broken(Fault::InputsAsText) => {
-                    given.insert(variable.name.to_owned(), json!(number.to_string()));
+                    given.insert(variable.name.clone(), json!(number.to_string()));
                 }
                 _ => {}
             }

@@ -10,6 +10,7 @@ use super::behaviour::LaterInputs;
 use super::config::AppMode;
 use super::conversations::title;
 use super::core::Core;
+use super::custom::Turn;
 use super::fault::Fault;
 use super::form::{self, InputFault};
 use super::generation::{Generation, Opening};
@@ -125,7 +126,9 @@ impl Core {
         let ids = Ids { task: state.uuid(), message, conversation: None, created_at: now.unix_seconds() };
         state.add_lone_message(&payload.user, &ids.message);
         drop(state);
-        let plan = model::plan(&prompt, self.pace, &addition);
+        let turn = Turn { user: &payload.user, query: &said, number: 1, inputs: &inputs };
+        let plan =
+            self.described_plan(app, &turn, &prompt).unwrap_or_else(|| model::plan(&prompt, self.pace, &addition));
         let opening = Opening {
             app,
             user: payload.user,
@@ -155,6 +158,8 @@ impl Core {
             Some(conversation) if !self.broken(Fault::Forgetful) => history(conversation),
             _ => Vec::new(),
         };
+        let number = state.conversation(&place.user, &place.conversation).map_or(0, |c| c.messages.len()) + 1;
+        let inputs = place.inputs.clone();
         let prompt = Prompt {
             system: self.apps[app].system_line(&place.inputs),
             history,
@@ -192,7 +197,11 @@ impl Core {
         drop(state);
         let plan = match &annotation {
             Some(annotation) => model::recite(annotation.answer.clone(), 1, "", self.pace),
-            None => model::plan(&prompt, self.pace, &addition),
+            None => {
+                let turn = Turn { user: &place.user, query: &payload.query, number: number as u64, inputs: &inputs };
+                let described = self.described_plan(app, &turn, &prompt);
+                described.unwrap_or_else(|| model::plan(&prompt, self.pace, &addition))
+            }
         };
         let opening = Opening {
             app,

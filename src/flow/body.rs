@@ -18,6 +18,9 @@ pub enum BuildError {
     /// The content of a file is no content.
     #[error("{0}")]
     File(String),
+    /// The body is not one that the documentation allows, and nothing says that this is meant.
+    #[error("{0}")]
+    Invalid(String),
     /// The action is not one request.
     #[error("`{0}` is not a request")]
     NotARequest(&'static str),

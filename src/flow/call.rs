@@ -3,7 +3,7 @@
 use super::body::{BuildError, TurnContext, TurnKind, turn_body};
 use super::scope::Names;
 use super::target::AppTarget;
-use super::{seed, upload, url};
+use super::{legal, seed, upload, url};
 use crate::client::{Call, Limits, Place};
 use crate::model::AppMode;
 use crate::scenario::ast::{Action, Auth, Query, Raw, RawBody, ResponseMode, Step, Timeouts, Turn};
@@ -68,13 +68,19 @@ const JSON: &str = "application/json";
 /// The request of a step.
 ///
 /// # Errors
-/// A template that cannot be rendered, a required input that cannot be filled, an action that is no request.
+/// A template that cannot be rendered, a required input that cannot be filled, a body that is not legal without being meant
+/// to be so, an action that is no request.
 pub fn build(step: &Step, caller: &Caller<'_>) -> Result<Built, BuildError> {
     let user = match &step.user {
         Some(text) => caller.names.text(text)?,
         None => caller.names.values.get("user").and_then(Value::as_str).unwrap_or_default().to_owned(),
     };
     let line = line(&step.action, caller, &user)?;
+    if let Some(Sent::Json(body)) = &line.body
+        && let Some(fault) = legal::fault(step, body)
+    {
+        return Err(BuildError::Invalid(fault));
+    }
     let named = line.body.as_ref().and_then(user_in);
     let streams = matches!(&line.body, Some(Sent::Json(body)) if body["response_mode"] == "streaming");
     let hang_up_after = match &step.action {

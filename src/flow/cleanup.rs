@@ -71,6 +71,7 @@ async fn finally(walk: &Walk<'_>, lane: &mut Lane) {
         match run_step(walk, lane, step).await {
             // Names that were never captured: there is nothing to clean up.
             Ok(()) | Err(Halt::CouldNotRun(_) | Halt::NotApplicable(_)) => {}
+            Err(Halt::Broken(why)) => walk.log().cleanup_failures.push(why),
             Err(Halt::Unreachable(why)) => walk.log().cleanup_failures.push(format!("step `{}`: {why}", step.id)),
             Err(Halt::Stopped) => walk.log().cleanup_failures.push(format!("step `{}`: no time left", step.id)),
         }

@@ -11,6 +11,7 @@ mod discover;
 mod document;
 mod expect;
 mod form;
+mod legal;
 mod path;
 mod probe;
 mod run;

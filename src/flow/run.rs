@@ -229,13 +229,16 @@ fn conclude(walk: &Walk<'_>, ended: Option<Halt>, elapsed: Duration) -> Scenario
     let log = std::mem::take(&mut *walk.log());
     let stopped = matches!(ended, Some(Halt::Stopped));
     let unfit = matches!(ended, Some(Halt::NotApplicable(_)));
+    let broken = matches!(ended, Some(Halt::Broken(_)));
     let halted = ended.map(|halt| match halt {
         Halt::Stopped => "stopped before its end".to_owned(),
-        Halt::CouldNotRun(reason) | Halt::Unreachable(reason) | Halt::NotApplicable(reason) => reason,
+        Halt::CouldNotRun(reason) | Halt::Unreachable(reason) => reason,
+        Halt::NotApplicable(reason) | Halt::Broken(reason) => reason,
     });
     let failed = log.failures.len();
     let (outcome, reason) = match (failed, halted) {
         (0, None) => (Outcome::Pass, None),
+        (_, Some(reason)) if broken => (Outcome::Error, Some(reason)),
         (0, Some(reason)) if unfit => (Outcome::NotApplicable, Some(reason)),
         (0, Some(reason)) => (Outcome::CouldNotRun, Some(reason)),
         (_, None) => (Outcome::Fail, Some(count(failed))),

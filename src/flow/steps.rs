@@ -30,6 +30,8 @@ pub(super) enum Halt {
     NotApplicable(String),
     /// The server cannot be reached.
     Unreachable(String),
+    /// The scenario is at fault.
+    Broken(String),
 }
 
 /// One sequence of steps with the names it sees.
@@ -240,6 +242,10 @@ fn built(walk: &Walk<'_>, lane: &Lane, step: &Step) -> Result<Built, Halt> {
     };
     build(step, &caller).map_err(|error| match error {
         BuildError::Template(error) => unrendered(walk, step, &error),
+        BuildError::Invalid(fault) => {
+            let At { line, column } = step.at;
+            Halt::Broken(format!("{}:{line}:{column}: step `{}`: {fault}", walk.scenario.file, step.id))
+        }
         other => Halt::CouldNotRun(format!("step `{}`: {other}", step.id)),
     })
 }
@@ -277,23 +283,33 @@ async fn send_beside(
     let (to, from) = mpsc::unbounded_channel();
     let mut beside = Lane { seat: Seat::Beside, ..lane.beside(&step.id, 0) };
     let steps = async {
-        let frames = first_events(from, during.after_events).await.map_err(|seen| {
-            let wanted = during.after_events;
-            Halt::CouldNotRun(format!("step `{}`: the stream had {seen} events, `during` waits for {wanted}", step.id))
-        })?;
+        let frames = first_events(from, during.after_events).await?;
         let document = document::document_of_frames(&frames, walk.app.app.mode);
         for (name, path) in &step.capture {
             if let Ok(Some(value)) = path::capture(&document, path) {
                 scope::bind(&mut beside.scope, name, value);
             }
         }
-        run_steps(walk, &mut beside, &during.steps).await
+        Ok(run_steps(walk, &mut beside, &during.steps).await)
     };
-    let (exchange, ended) = tokio::join!(send(walk, lane, step, built, Some(to)), steps);
+    let (exchange, ran) = tokio::join!(send(walk, lane, step, built, Some(to)), steps);
+    let ended = ran.unwrap_or_else(|seen| Err(over_before(step, during, &exchange, seen)));
     for (name, value) in beside.captured {
         lane.capture(&name, value);
     }
     (exchange, ended)
+}
+
+/// A stream was over after `seen` events. In good order, that may be the way of the app.
+fn over_before(step: &Step, during: &During, exchange: &Exchange, seen: u32) -> Halt {
+    let accepted = exchange.fault.is_none() && exchange.reply.as_ref().is_some_and(|r| r.status == 200);
+    match &step.or_skip {
+        Some(reason) if accepted => Halt::NotApplicable(reason.clone()),
+        _ => {
+            let wanted = during.after_events;
+            Halt::CouldNotRun(format!("step `{}`: the stream had {seen} events, `during` waits for {wanted}", step.id))
+        }
+    }
 }
 
 /// Frames up to the `wanted`th event; `Err` with the number of events when the stream ended before.

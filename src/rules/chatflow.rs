@@ -185,7 +185,9 @@ fn run_linked(run: &Run, app: &App, n: &mut Notes) {
         if let Some(event) = other {
             n.at_frame(event.frame);
         }
-        if flow.stop_tried(run) || flow.seen.cut() {
+        // A stop may be missing from an incomplete recording.
+        let succeeded = flow.seen.run_status() == Some("succeeded");
+        if flow.stop_tried(run) || flow.seen.cut() || !(succeeded || run.transcript.complete) {
             continue;
         }
         let reads = run
@@ -241,7 +243,9 @@ fn inputs_echo(s: &Seen, n: &mut Notes) {
     for (name, sent) in inputs.filter(|_| first) {
         match shown.get(name) {
             Some(value) => told(same_value(sent, value), "input", format!("input `{name}` {sent}"), value),
-            None if declared(name) => told(false, "input", format!("input `{name}` {sent}"), &Value::Null),
+            None if declared(name) && !sent.is_null() => {
+                told(false, "input", format!("input `{name}` {sent}"), &Value::Null)
+            }
             None => {}
         }
     }

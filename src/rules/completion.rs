@@ -1,5 +1,6 @@
 //! Area `completion`: one request, one text, no conversation.
 
+use super::echo::needs_echo;
 use super::grammar;
 use super::notes::Notes;
 use super::rule::{COMPLETION, Judge, Load, Rule, always};
@@ -58,7 +59,7 @@ fn echoed(s: &Seen) -> Option<(Vec<String>, String)> {
 /// Source: introduction guide: completion apps keep no conversation.
 fn stateless(run: &Run, app: &App, n: &mut Notes) {
     for s in run.on(app).filter(|s| is_completion(s) && s.sent.valid() && s.sent.member("conversation_id").is_some()) {
-        let accepted = s.error_code() != Some("not_found") && s.error_code() != Some("invalid_param");
+        let accepted = s.error_code() != Some("not_found") && !s.refused_for("conversation_id");
         n.expect(accepted, s, "conversation-id-ignored", "a conversation_id to be ignored", || s.outcome_text());
     }
     let calls: Vec<_> = run.on(app).filter_map(|s| echoed(s).map(|(own, answer)| (s, own, answer))).collect();
@@ -78,7 +79,7 @@ fn stateless(run: &Run, app: &App, n: &mut Notes) {
 /// Source: OpenAPI `CompletionRequest`: only `inputs` and `user` are required.
 fn query_optional(s: &Seen, n: &mut Notes) {
     if is_completion(s) && s.sent.valid() && s.sent.member("query").is_none() && s.exchange.reply.is_some() {
-        let accepted = s.error_code() != Some("invalid_param");
+        let accepted = !s.refused_for("query");
         n.expect(accepted, s, "status", "no parameter error when `query` is left out", || s.outcome_text());
     }
 }
@@ -109,8 +110,7 @@ fn not_deterministic(run: &Run, app: &App) -> Option<String> {
 }
 
 fn no_echo(run: &Run, app: &App) -> Option<String> {
-    (!run.on(app).any(|s| echoed(s).is_some()))
-        .then(|| "the answers do not repeat what was sent; point the key at an echo app".to_owned())
+    (!run.on(app).any(|s| echoed(s).is_some())).then(|| needs_echo("the answers do not repeat what was sent"))
 }
 
 /// The rows of this area.

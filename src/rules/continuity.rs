@@ -1,12 +1,13 @@
 //! Area `chat`, turns of one conversation: history, memory, queries, rejected turns; other users kept out.
 
+use super::echo::needs_echo;
 use super::notes::Notes;
 use super::request::{Asked, canonical_uuid};
 use super::rule::{CHATS, Judge, Load, Rule, always};
 use super::run::{Conversation, Run, ids};
 use super::seen::Seen;
 use super::stream::clip;
-use crate::model::{App, Endpoint, Level};
+use crate::model::{App, AppMode, Endpoint, Level};
 use serde_json::Value;
 
 /// Source: OpenAPI `GET /messages`.
@@ -46,6 +47,9 @@ fn history_grows(run: &Run, app: &App, n: &mut Notes) {
 /// Source: guide, conversation memory; real bugs: langgenius/dify issues 9130, 9179, 8910. Judged on apps whose answers
 /// repeat the labelled prompt, by the text of an earlier query, never by an input value.
 fn context(run: &Run, app: &App, n: &mut Notes) {
+    if app.mode == Some(AppMode::AdvancedChat) && !remembers(run, app) {
+        return;
+    }
     for conversation in run.conversations_of(app) {
         for (index, later) in conversation.turns.iter().enumerate().filter(|(_, t)| t.completed) {
             let Some(answer) = run.at(later).answer() else { continue };
@@ -73,9 +77,17 @@ fn context(run: &Run, app: &App, n: &mut Notes) {
     }
 }
 
+/// Whether some turn of an app repeated the query of an earlier one. The memory of a chatflow's model can be off.
+fn remembers(run: &Run, app: &App) -> bool {
+    run.conversations_of(app).flat_map(|c| c.turns.windows(2)).any(|pair| {
+        let (earlier, later) = (&pair[0].query, &pair[1]);
+        let told = run.at(later).answer().is_some_and(|answer| answer.contains(earlier.as_str()));
+        earlier.chars().count() >= 8 && !later.query.contains(earlier.as_str()) && told
+    })
+}
+
 fn no_prompt_echo(run: &Run, app: &App) -> Option<String> {
-    (!run.echoes_prompt(app))
-        .then(|| "the answers do not repeat the prompt; point the key at an app on an echo model".to_owned())
+    (!run.echoes_prompt(app)).then(|| needs_echo("the answers do not repeat the prompt"))
 }
 
 /// Source: OpenAPI `ChatRequest.query`.

@@ -27,8 +27,8 @@ fn generated(s: &Seen, n: &mut Notes) {
 fn blank_forms(run: &Run, app: &App, n: &mut Notes) {
     let mut ids: HashSet<String> = HashSet::new();
     for s in run.on(app).filter(|s| is_chat(s) && s.sent.valid() && s.sent.starts_conversation()) {
-        let code = matches!(s.error_code(), Some("not_found" | "invalid_param" | "bad_request"));
-        let refused = code && !super::runs::fails(run, s); // a chatflow whose run fails says invalid_param, too
+        let about_it = s.error_message().is_some_and(|m| m.to_ascii_lowercase().contains("conversation"));
+        let refused = s.refused_as_sent() && about_it;
         let id = s.text("conversation_id").unwrap_or("");
         let fresh = !refused && (id.is_empty() || ids.insert(id.to_owned()));
         let (check, form) = match s.sent.conversation {
@@ -87,7 +87,7 @@ fn persisted(run: &Run, app: &App, n: &mut Notes) {
         let raced = run.raced(app, &conversation.user);
         let Some(first) = conversation.first().filter(|_| !raced) else { continue };
         let known_at = first_event_us(run.at(first));
-        for s in run.on(app).filter(|s| s.exchange.timing.sent_us >= known_at && conversation.alive_during(s)) {
+        for s in run.on(app).filter(|s| s.exchange.timing.sent_us >= known_at && run.there(conversation, s)) {
             persisted_for(run, conversation, s, n);
         }
     }

@@ -1,5 +1,6 @@
 //! Area `errors`: the error body, its codes, and errors inside streams.
 
+use super::echo::needs_echo;
 use super::notes::Notes;
 use super::request::Defect;
 use super::rule::{ANY, Judge, Load, Rule, always};
@@ -186,7 +187,7 @@ fn message_no_leak(s: &Seen, n: &mut Notes) {
 }
 
 fn no_stream_error(_: &Run, _: &App) -> Option<String> {
-    Some("no generation failed inside its stream; an app on an echo model fails on the word `fail`".to_owned())
+    Some(needs_echo("no generation failed inside its stream, as an echo model does on the word `fail`"))
 }
 
 /// The rows of this area.

@@ -1,5 +1,6 @@
 //! Area `chat`, turns that were accepted and then failed.
 
+use super::echo::needs_echo;
 use super::notes::Notes;
 use super::rule::{CHATS, Judge, Load, Rule};
 use super::run::Run;
@@ -47,7 +48,7 @@ fn recorded(run: &Run, app: &App, n: &mut Notes) {
 }
 
 fn nothing_failed(_: &Run, _: &App) -> Option<String> {
-    Some("no generation failed inside its stream; an app on an echo model fails on the word `fail`".to_owned())
+    Some(needs_echo("no generation failed inside its stream, as an echo model does on the word `fail`"))
 }
 
 /// The rows of this area.

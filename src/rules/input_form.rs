@@ -1,5 +1,6 @@
 //! Area `request-validation`, declared inputs: lengths, options, types, undeclared ones, defaults.
 
+use super::echo::needs_echo;
 use super::notes::Notes;
 use super::request::Defect;
 use super::rule::{ANY, CHATS, Judge, Load, Rule, always};
@@ -173,8 +174,7 @@ fn no_default(_: &Run, app: &App) -> Option<String> {
     if app.defaulted_input().is_none() {
         return Some("the app's form has no optional variable with a default".to_owned());
     }
-    (app.mode == Some(AppMode::Completion))
-        .then(|| "the answers do not repeat what was sent; point the key at an echo app".to_owned())
+    (app.mode == Some(AppMode::Completion)).then(|| needs_echo("the answers do not repeat what was sent"))
 }
 
 /// The rows of this area.

@@ -25,6 +25,7 @@ mod concurrency;
 mod continuity;
 mod conversation_id;
 mod conversations;
+mod echo;
 mod errors;
 mod feedback;
 mod files;

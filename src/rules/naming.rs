@@ -44,7 +44,9 @@ fn generated(run: &Run, app: &App, n: &mut Notes) {
             n.expect(!shown.trim().is_empty(), read, "empty", "a non-empty name", || "an empty name".to_owned());
         if named && flag(run.at(first), "auto_generate_name") == Some(false) {
             let start: String = first.query.chars().take(NAME_CHARS).collect();
-            let holds = shown.trim().starts_with(start.trim());
+            // In an incomplete recording it may have been renamed, but not to what the server calls every new one.
+            let by_hand = !run.transcript.complete && shown != "New conversation";
+            let holds = shown.trim().starts_with(start.trim()) || by_hand;
             n.expect(holds, read, "prefix", format!("a name that starts with `{start}`"), || {
                 format!("`{}`", clip(shown))
             });
@@ -69,7 +71,7 @@ fn first_turn_only(run: &Run, app: &App, n: &mut Notes) {
             let lists = run.lists(app).filter(|l| l.seen.exchange.timing.sent_us >= turn.ended_us);
             for list in lists.filter(|l| before_next(l.seen.exchange.ended_us())) {
                 let Some(item) = list.item(&conversation.id) else { continue };
-                let kept = name(item).trim() == given;
+                let kept = name(item).trim() == given || !run.transcript.complete;
                 n.expect(kept, list.seen, "kept", format!("the name `{}` given by hand", clip(given)), || {
                     format!("`{}` after a later turn", clip(name(item)))
                 });

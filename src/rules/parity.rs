@@ -1,5 +1,6 @@
 //! Blocking and streaming answers of one deterministic app, compared.
 
+use super::echo::needs_echo;
 use super::notes::Notes;
 use super::run::Run;
 use super::seen::Seen;
@@ -36,8 +37,7 @@ pub(super) fn absent(run: &Run, app: &App, endpoint: Endpoint) -> Option<String>
         let same: Vec<&&Seen> = calls.iter().filter(|o| question(o) == question(s)).collect();
         deterministic(&same)
     });
-    (!comparable && !calls.is_empty())
-        .then(|| "the app answers the same question differently each time; point the key at an echo app".to_owned())
+    (!comparable && !calls.is_empty()).then(|| needs_echo("the app answers the same question differently each time"))
 }
 
 fn candidates<'r, 't>(run: &'r Run<'t>, app: &'r App, endpoint: Endpoint) -> Vec<&'r Seen<'t>> {

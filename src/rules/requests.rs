@@ -32,7 +32,7 @@ fn inputs_required(s: &Seen, n: &mut Notes) {
     }
     let empty = s.sent.inputs().is_some_and(|i| i.is_empty()) && s.app.required_input().is_none();
     if s.endpoint().generates() && s.sent.valid() && empty && s.exchange.reply.is_some() {
-        let accepted = s.error_code() != Some("invalid_param");
+        let accepted = !s.refused_for("inputs");
         n.expect(accepted, s, "empty-object", "`inputs` {} accepted where nothing is required", || s.outcome_text());
     }
 }

@@ -166,8 +166,15 @@ impl<'t> Run<'t> {
                 && s.sent.user.as_deref() == Some(&conversation.user)
                 && s.exchange.timing.sent_us >= from_us
                 && s.exchange.reply.is_some()
-                && conversation.alive_during(s)
+                && self.there(conversation, s)
         })
+    }
+
+    /// Whether a conversation was there when a request was sent, for all that was seen: a 404 in an incomplete recording may
+    /// follow a DELETE that is missing, unless the conversation took a turn later.
+    pub fn there(&self, conversation: &Conversation, s: &Seen) -> bool {
+        let later = |t: &Turn| t.sent_us > s.exchange.timing.sent_us;
+        conversation.alive_during(s) && (self.transcript.complete || !s.is(404) || conversation.turns.iter().any(later))
     }
 
     /// Exchanges of one app.

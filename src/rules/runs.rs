@@ -74,8 +74,15 @@ pub(super) fn question(s: &Seen) -> String {
 pub(super) fn fails(run: &Run, s: &Seen) -> bool {
     let same =
         run.on(s.app).filter(|o| o.stream.is_some() && o.endpoint() == s.endpoint() && question(o) == question(s));
-    let mut ends = same.filter_map(Seen::run_status).peekable();
+    let stopped = |o: &&Seen| o.run_id().is_some_and(|id| Flow { seen: o, id }.stop_tried(run)) || aborted(o);
+    let mut ends = same.filter(|o| !stopped(o)).filter_map(Seen::run_status).peekable();
     ends.peek().is_some() && ends.all(|status| status == "failed")
+}
+
+/// Failed since somebody stopped it, as some servers have it.
+pub(super) fn aborted(s: &Seen) -> bool {
+    let error = s.run_end().and_then(|d| d.get("error")).and_then(Value::as_str);
+    error.is_some_and(|text| text.contains("User requested stop"))
 }
 
 /// A member that is an object, or JSON text of one.

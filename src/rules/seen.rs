@@ -143,11 +143,26 @@ impl<'t> Seen<'t> {
         self.is(200) && self.error_code().is_none()
     }
 
+    /// Whether the request itself was refused for a parameter. Servers give the code to other refusals, too: of one request
+    /// too many, of a run that failed, of an answer that they could not put into a document.
+    fn refused_parameter(&self) -> bool {
+        const OTHERS: [&str; 3] = ["Too many requests", "Run failed", "1 validation error for Data\n"];
+        let message = self.error_message().unwrap_or("");
+        self.error_code() == Some("invalid_param") && !OTHERS.iter().any(|start| message.starts_with(start))
+    }
+
+    /// Whether a parameter error names this parameter, in its message or, as in old versions, beside it.
+    pub fn refused_for(&self, parameter: &str) -> bool {
+        let beside = self.text("params") == Some(parameter);
+        self.refused_parameter() && (beside || self.error_message().is_some_and(|m| m.contains(parameter)))
+    }
+
     /// Whether the request itself was refused: a client error that is not about the generation.
     pub fn refused_as_sent(&self) -> bool {
         let about_request = ["invalid_param", "bad_request", "not_found", "unsupported_media_type"];
         matches!(self.exchange.status(), 400 | 404 | 409 | 415 | 422)
             && self.error_code().is_none_or(|code| about_request.contains(&code))
+            && (self.error_code() != Some("invalid_param") || self.refused_parameter())
     }
 
     /// Whether the recording ends early through us, so that nothing can be said about its end.

@@ -1,5 +1,6 @@
 //! Area `sse-framing`: bytes, blocks, envelope members and pings of every stream.
 
+use super::echo::needs_echo;
 use super::notes::Notes;
 use super::pace::Pace;
 use super::rule::{ANY, Judge, Load, MESSAGES, Rule, always};
@@ -203,7 +204,7 @@ fn incremental(s: &Seen, n: &mut Notes) {
 }
 
 fn no_slow_echo(_: &Run, _: &App) -> Option<String> {
-    Some("no answer came at the pace that the query asked for (`gap:0.1 chunks:12`); point the key at an app on an echo model".to_owned())
+    Some(needs_echo("no answer came at the pace that the query asked for (`gap:0.1 chunks:12`)"))
 }
 
 /// Source: OpenAPI `StreamEventBase`.

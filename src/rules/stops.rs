@@ -3,6 +3,7 @@
 //! Where it matters how long a stream would have run, only apps on an echo model are judged: they keep the pace that the
 //! query asks for. End users whose first requests came side by side are left out: servers may know several by one name.
 
+use super::echo::needs_echo;
 use super::notes::Notes;
 use super::pace::{Pace, of_echo};
 use super::rule::{CHATS, Judge, Load, MESSAGES, Rule, always};
@@ -229,12 +230,14 @@ fn then_continue(run: &Run, app: &App, n: &mut Notes) {
     }
 }
 
+/// An answer that ends long before the pace that was asked for cannot be stopped in the middle.
+fn over_too_soon(run: &Run, app: &App) -> Option<String> {
+    let short = |s: &Seen| s.stream.is_some() && s.completed() && Pace::of(s).is_some_and(|p| !p.ran_to_its_end(s));
+    run.on(app).any(short).then(|| needs_echo("the answers were over before they could be stopped"))
+}
+
 fn no_slow_echo(_: &Run, _: &App) -> Option<String> {
-    Some(
-        "no stream kept the pace that its query asked for (`gap:0.1 chunks:25`) until it was stopped; point the key at an \
-         app on an echo model"
-            .to_owned(),
-    )
+    Some(needs_echo("no stream kept the pace that its query asked for (`gap:0.1 chunks:25`) until it was stopped"))
 }
 
 /// The rows of this area.
@@ -251,7 +254,7 @@ pub(super) const RULES: &[Rule] = &[
         versions: None,
         load: Load::Sampled,
         judge: Judge::Run(success),
-        absent: always,
+        absent: over_too_soon,
     },
     Rule {
         id: "stop.ends-stream",
@@ -265,7 +268,7 @@ pub(super) const RULES: &[Rule] = &[
         versions: None,
         load: Load::Sampled,
         judge: Judge::Run(ends_stream),
-        absent: always,
+        absent: over_too_soon,
     },
     Rule {
         id: "stop.partial-saved",
@@ -279,7 +282,7 @@ pub(super) const RULES: &[Rule] = &[
         versions: None,
         load: Load::Sampled,
         judge: Judge::Run(partial_saved),
-        absent: always,
+        absent: over_too_soon,
     },
     Rule {
         id: "stop.wrong-user-noop",
@@ -307,7 +310,7 @@ pub(super) const RULES: &[Rule] = &[
         versions: None,
         load: Load::No,
         judge: Judge::Run(unknown_task),
-        absent: always,
+        absent: over_too_soon,
     },
     Rule {
         id: "stop.scope",
@@ -335,6 +338,6 @@ pub(super) const RULES: &[Rule] = &[
         versions: None,
         load: Load::Sampled,
         judge: Judge::Run(then_continue),
-        absent: always,
+        absent: over_too_soon,
     },
 ];

@@ -67,7 +67,8 @@ fn opaque(run: &Run, app: &App, n: &mut Notes) {
             continue;
         }
         let there = |c: &&&Conversation| c.turns_before(list.seen).next().is_some() && c.alive_during(list.seen);
-        let missing = own.iter().find(|c| there(c) && list.item(&c.id).is_none());
+        let lacks = |c: &&&Conversation| there(c) && list.item(&c.id).is_none() && run.transcript.complete;
+        let missing = own.iter().find(lacks);
         n.expect(missing.is_none(), list.seen, "missing", "the user's own conversations", || {
             format!("without {}", missing.map_or("", |c| &c.id))
         });

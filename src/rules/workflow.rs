@@ -1,5 +1,6 @@
 //! Area `workflow`, one answer at a time: blocking bodies, streams, nodes, outputs.
 
+use super::echo::needs_echo;
 use super::grammar;
 use super::notes::Notes;
 use super::rule::{Judge, Load, Rule, always};
@@ -235,7 +236,7 @@ fn outputs_echo(run: &Run, app: &App, n: &mut Notes) {
 
 fn no_echo(run: &Run, app: &App) -> Option<String> {
     let echoing = run.on(app).filter(|s| !echoes(s).is_empty()).count();
-    (echoing < 3).then(|| "the outputs do not repeat the inputs; point the key at a workflow that echoes".to_owned())
+    (echoing < 3).then(|| needs_echo("the outputs do not repeat the inputs"))
 }
 
 /// What both response modes must agree on.
@@ -277,8 +278,7 @@ fn parity(run: &Run, app: &App, n: &mut Notes) {
 fn not_deterministic(run: &Run, app: &App) -> Option<String> {
     let mut notes = Notes::default();
     parity(run, app, &mut notes);
-    (notes.judged == 0)
-        .then(|| "no question got the same outputs twice; point the key at a workflow that echoes".to_owned())
+    (notes.judged == 0).then(|| needs_echo("no question got the same outputs twice"))
 }
 
 /// Source: OpenAPI `StreamEventTextChunk`. Judged where End puts out one text and one variable was streamed.

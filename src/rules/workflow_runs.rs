@@ -5,7 +5,7 @@ use super::pace::Pace;
 use super::request::{Defect, canonical_uuid};
 use super::rule::{Judge, Load, Rule, always};
 use super::run::Run;
-use super::runs::{Flow, RUNS, WORKFLOW, flows, nothing_found, object};
+use super::runs::{Flow, RUNS, WORKFLOW, aborted, flows, nothing_found, object};
 use super::seen::Seen;
 use super::stream::clip;
 use super::workflow::FINAL;
@@ -20,7 +20,9 @@ const SLACK_US: u64 = 6_000_000;
 
 /// Source: OpenAPI `WorkflowRunDetailResponse`. Stopped runs have a rule of their own.
 fn run_detail(run: &Run, app: &App, n: &mut Notes) {
-    let left_alone = |f: &Flow| !f.stop_tried(run) && f.seen.run_status() != Some("stopped");
+    // A stop may be missing from an incomplete recording.
+    let known = |f: &Flow| run.transcript.complete || f.seen.run_status() != Some("failed") || !aborted(f.seen);
+    let left_alone = |f: &Flow| !f.stop_tried(run) && f.seen.run_status() != Some("stopped") && known(f);
     for flow in flows(run, app).filter(|f| !f.seen.cut() && left_alone(f)) {
         let (Some(end), Some((read, detail))) = (flow.seen.run_end(), flow.detail(run)) else { continue };
         n.fits(read, Document::WorkflowRunDetail, detail);

@@ -166,7 +166,7 @@ pub(crate) static STEP: Table = Table {
         may(
             "or-skip",
             &Shape::Line,
-            "Why the rest of the scenario does not apply where a capture finds nothing in an answer of status 2xx or 404.",
+            "Why the rest of the scenario does not apply where a capture finds nothing in an answer of status 2xx or 404, or where a stream is over before `during` begins.",
         ),
         may("expect", &Shape::List(&Shape::Map(&EXPECT), 0), "What must hold."),
         may("timeout", &Shape::Map(&TIMEOUT), "Time limits."),

@@ -2,8 +2,10 @@
 //!
 //! The way of a file: `yaml` reads a tree with positions, `check` compares it with the `shape` of its `keys`, `meaning`
 //! and `names` look at what no shape can say, `build` makes the [`ast::Scenario`]. Texts are rendered by [`template`] when
-//! steps run. docs/scenarios.md describes the language.
+//! steps run. docs/scenarios.md describes the language. [`app_file`] reads the smaller language of apps that the emulator
+//! serves.
 
+pub mod app_file;
 pub mod ast;
 pub mod duration;
 pub mod events;

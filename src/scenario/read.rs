@@ -11,25 +11,28 @@ use super::{build, check, meaning, names, scalar, yaml};
 const LARGEST: usize = 1024 * 1024;
 
 static SHAPE: Shape = Shape::Map(&SCENARIO);
-const START: At = At { line: 1, column: 1 };
+/// Where a file starts.
+pub(super) const START: At = At { line: 1, column: 1 };
 
 /// Reads a scenario file from its bytes, as [`parse`]; text that is not UTF-8 is a problem like others.
 pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<Scenario, Vec<Diagnostic>> {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => parse(file, text),
-        Err(error) => {
-            let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default()).into_owned();
-            let line = before.split('\n').count() as u32;
-            let column = before.rsplit('\n').next().unwrap_or_default().chars().count() as u32 + 1;
-            let help = match bytes {
-                [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "this looks like UTF-16; save the file as UTF-8",
-                _ => "save the file as UTF-8",
-            };
-            let mut problems = Problems::new(file);
-            problems.add(At { line, column }, 1, "the file is not UTF-8", help);
-            Err(problems.finish())
-        }
-    }
+    parse(file, utf8(file, bytes)?)
+}
+
+/// The text of a file; the place where it stops being UTF-8 otherwise.
+pub(super) fn utf8<'a>(file: &str, bytes: &'a [u8]) -> Result<&'a str, Vec<Diagnostic>> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let before = String::from_utf8_lossy(bytes.get(..error.valid_up_to()).unwrap_or_default()).into_owned();
+        let line = before.split('\n').count() as u32;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() as u32 + 1;
+        let help = match bytes {
+            [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => "this looks like UTF-16; save the file as UTF-8",
+            _ => "save the file as UTF-8",
+        };
+        let mut problems = Problems::new(file);
+        problems.add(At { line, column }, 1, "the file is not UTF-8", help);
+        problems.finish()
+    })
 }
 
 /// Reads a scenario file; all problems at once, in file order.
@@ -65,7 +68,8 @@ pub fn read_json(file: &str, text: &str) -> Result<serde_json::Value, Vec<Diagno
     Err(problems.finish())
 }
 
-fn tree(text: &str, problems: &mut Problems) -> Option<Node> {
+/// The tree of a file.
+pub(super) fn tree(text: &str, problems: &mut Problems) -> Option<Node> {
     if text.len() > LARGEST {
         let message = format!("the file has {} bytes; a scenario has at most {LARGEST}", text.len());
         problems.add(START, 1, message, "split it into several scenarios");

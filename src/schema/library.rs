@@ -1,6 +1,6 @@
 //! The embedded schema files, compiled once.
 
-use super::{Compiled, document, event};
+use super::{Compiled, document, event, request};
 use jsonschema::{Draft, Registry};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -24,7 +24,8 @@ impl Library {
 /// All embedded files but the shared definitions: name below `schemas/` and text.
 pub(super) fn files() -> impl Iterator<Item = (&'static str, &'static str)> {
     let documents = document::FILES.iter().map(|(_, file, text)| (*file, *text));
-    documents.chain(event::FILES.iter().map(|(_, file, text)| (*file, *text)))
+    let events = event::FILES.iter().map(|(_, file, text)| (*file, *text));
+    documents.chain(events).chain(request::FILES.iter().copied())
 }
 
 /// The library, compiled on first use.
@@ -67,7 +68,7 @@ mod tests {
     fn on_disk() -> BTreeSet<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas");
         let mut found = BTreeSet::new();
-        for folder in ["", "events/"] {
+        for folder in ["", "events/", "requests/"] {
             for entry in std::fs::read_dir(root.join(folder)).expect("the schema folder") {
                 let name = entry.expect("an entry").file_name().into_string().expect("a UTF-8 name");
                 if name.ends_with(".json") && !name.ends_with(FOREIGN) {
@@ -82,7 +83,7 @@ mod tests {
     fn every_schema_file_is_embedded_and_compiles() {
         let mut embedded: BTreeSet<String> = files().map(|(file, _)| file.to_owned()).collect();
         embedded.insert(COMMON.0.to_owned());
-        assert_eq!(embedded, on_disk(), "each file needs a row in document.rs or a name in event.rs");
+        assert_eq!(embedded, on_disk(), "each file needs a row in document.rs or a name in event.rs or request.rs");
         for (file, _) in files() {
             assert!(library().get(file).is_some(), "{file}");
         }

@@ -62,6 +62,18 @@ impl Place {
         Running::of(self.command(args))
     }
 
+    /// Starts `serve --json` and waits for its line.
+    pub fn serve(&self, args: &[&str]) -> (Running, Value) {
+        let mut command = self.command(&["serve", "--json"]);
+        let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
+        let began = Instant::now();
+        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
+        let mut line = String::new();
+        stdout.read_line(&mut line).expect("a line");
+        let said: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        (Running { stderr: child.stderr.take().map(drain), stdout: Some(drain(stdout)), child, began }, said)
+    }
+
     /// Writes a file and gives its path.
     pub fn write(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path().join(name);
@@ -189,21 +201,10 @@ impl Ran {
 impl Served {
     pub fn start(args: &[&str]) -> Served {
         let place = Place::new();
-        let mut command = place.command(&["serve", "--json"]);
-        let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
-        let began = Instant::now();
-        let mut stdout = BufReader::new(child.stdout.take().expect("piped"));
-        let mut line = String::new();
-        stdout.read_line(&mut line).expect("a line");
-        let said: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
-        let text = |at: &str| said.pointer(at).and_then(Value::as_str).unwrap_or_else(|| panic!("{at} in {line}"));
-        Served {
-            base_url: text("/base_url").to_owned(),
-            chat: text("/apps/chat").to_owned(),
-            completion: text("/apps/completion").to_owned(),
-            running: Running { stderr: child.stderr.take().map(drain), stdout: Some(drain(stdout)), child, began },
-            _place: place,
-        }
+        let (running, said) = place.serve(args);
+        let text = |at: &str| said.pointer(at).and_then(Value::as_str).unwrap_or_else(|| panic!("{at} in {said}"));
+        let (chat, completion) = (text("/apps/chat").to_owned(), text("/apps/completion").to_owned());
+        Served { base_url: text("/base_url").to_owned(), chat, completion, running, _place: place }
     }
 
     /// The flags that name its chat app.

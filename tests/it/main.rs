@@ -1,5 +1,6 @@
 //! Integration tests, as one binary.
 
+mod agreement;
 mod architecture;
 mod captures;
 mod cli_baseline;
@@ -28,6 +29,9 @@ mod emulator_replay;
 mod engine;
 mod flow;
 mod matrix;
+mod model_server;
+mod own_requests;
+mod probe_apps;
 mod report;
 mod rules_doc;
 mod scenario;
