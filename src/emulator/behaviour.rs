@@ -85,6 +85,8 @@ pub struct Behaviour {
     pub form_defaults: bool,
     /// `GET /v1/` tells the version.
     pub index: bool,
+    /// A generation that is one too many gives 400 `invalid_param` instead of 429.
+    pub limit_is_invalid_param: bool,
     /// Parallel first requests of a new user make several end users of it.
     pub end_users_race: bool,
 }
@@ -192,6 +194,7 @@ fn documented() -> Behaviour {
         flow: flow_behaviour::DOCUMENTED,
         form_defaults: true,
         index: false,
+        limit_is_invalid_param: false,
         end_users_race: false,
     }
 }
@@ -236,6 +239,7 @@ fn dify_0_15() -> Behaviour {
         flow: flow_behaviour::DIFY_0_15,
         form_defaults: false,
         index: true,
+        limit_is_invalid_param: false,
         end_users_race: true,
     }
 }
@@ -280,6 +284,7 @@ fn dify_1_12() -> Behaviour {
         flow: flow_behaviour::DIFY_1_12,
         form_defaults: false,
         index: false,
+        limit_is_invalid_param: true,
         end_users_race: true,
     }
 }

@@ -28,6 +28,8 @@ pub struct Config {
     pub seed: u64,
     /// Chat apps speak: `/parameters` announces automatic playback and streams carry `tts_message` events.
     pub tts_autoplay: bool,
+    /// Generations of one end user that an app carries out side by side; further ones are refused. `None`: no limit.
+    pub turns_at_once: Option<usize>,
     /// The one promise to break, if any. A mutant may bring its own profile and switches.
     pub mutant: Option<&'static Mutant>,
 }
@@ -46,6 +48,7 @@ impl Default for Config {
             ping_every: Duration::from_secs(10),
             seed: fastrand::u64(..),
             tts_autoplay: false,
+            turns_at_once: None,
             mutant: None,
         }
     }

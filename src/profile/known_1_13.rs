@@ -62,6 +62,11 @@ pub const DIFY_1_13: &[Known] = &[
         &["chatflow"],
         "a chatflow is stopped by anybody: its text runs on, then the run fails and the stored answer is empty",
     ),
+    still(
+        "rate.429.too-many",
+        &["status", "code"],
+        "a generation above the app's limit is refused with 400 `invalid_param`",
+    ),
     still("http.version-header", &["index"], "GET /v1/ does not exist; X-Version is the only place"),
 ];
 

@@ -6,7 +6,7 @@
 use super::echo::needs_echo;
 use super::notes::Notes;
 use super::pace::{Pace, of_echo};
-use super::rule::{CHATS, Judge, Load, MESSAGES, Rule, always};
+use super::rule::{CHATS, Judge, Load, MESSAGES, Rule};
 use super::run::{Conversation, Run, Turn};
 use super::seen::Seen;
 use super::stream::clip;
