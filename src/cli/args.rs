@@ -56,7 +56,7 @@ pub struct TargetArgs {
     /// App mode and its key, repeatable: chat=app-...
     #[arg(long, value_name = "MODE=KEY")]
     pub app: Vec<String>,
-    /// Expectations: auto, documented, dify-0.15, dify-1.12
+    /// Expectations: auto, documented, dify-0.15, dify-1.12, dify-1.13
     #[arg(long, default_value = "auto", value_name = "PROFILE")]
     pub profile: String,
     /// Seed of everything made up; the same seed sends the same requests
@@ -234,7 +234,7 @@ pub struct ServeArgs {
     /// The API key that requests to the model must carry; none accepts any
     #[arg(long, value_name = "KEY", requires = "model")]
     pub model_key: Option<String>,
-    /// Server to imitate: documented, dify-0.15, dify-1.12
+    /// Server to imitate: documented, dify-0.15, dify-1.12, dify-1.13
     #[arg(long, default_value = "documented", value_name = "PROFILE")]
     pub profile: String,
     /// Break one promise; `difyprobe selftest --list` names the mutants

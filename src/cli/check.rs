@@ -20,7 +20,7 @@ pub fn run(args: CheckArgs) -> Result<Exit, Failure> {
     if args.dry_run {
         let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
         return runtime.block_on(async {
-            let chosen = target::choose(&args.target, fastrand::u64(..)).await?;
+            let chosen = target::choose_limited(&args.target, fastrand::u64(..)).await?;
             let choice = choose(&args, rules, chosen.embedded)?;
             dry_run::run(&args, &chosen, choice).await
         });
@@ -45,7 +45,7 @@ async fn examine(
 ) -> Result<(RunReport, Option<Failure>), Failure> {
     let stop = CancellationToken::new();
     interrupt::on_signal(&stop);
-    let chosen = target::choose(&args.target, fastrand::u64(..)).await?;
+    let chosen = target::choose_limited(&args.target, fastrand::u64(..)).await?;
     let choice = choose(args, rules, chosen.embedded)?;
     let request = chosen.request(choice.clone(), args.target.keep, &stop);
     let prepared = match prepare(request, Sink::collect()).await {

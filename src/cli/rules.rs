@@ -78,7 +78,7 @@ fn text(rule: &Rule) -> String {
         lines.push(format!("  mutant    {}: {}", mutant.id, mutant.what));
     }
     for profile in PROFILES {
-        for known in profile.known.iter().filter(|k| k.rule == rule.id) {
+        for known in profile.all_known().filter(|k| k.rule == rule.id) {
             lines.push(format!("  deviation {}: {} ({})", profile.id, known.reason, known.source));
         }
     }

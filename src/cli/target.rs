@@ -56,6 +56,15 @@ impl Chosen {
 
 /// Resolves the target of a command; starts the embedded emulator where none was named.
 pub async fn choose(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Failure> {
+    choose_with(args, default_seed, None).await
+}
+
+/// As [`choose`]; the embedded emulator has a limit on generations side by side, so that rules about limits are shown.
+pub async fn choose_limited(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Failure> {
+    choose_with(args, default_seed, Some(emulator::TURNS_AT_ONCE)).await
+}
+
+async fn choose_with(args: &TargetArgs, default_seed: u64, turns_at_once: Option<usize>) -> Result<Chosen, Failure> {
     let profile = profile(&args.profile)?;
     let seed = args.seed.unwrap_or(default_seed);
     let base_url = args.base_url.clone().filter(|u| !u.is_empty());
@@ -73,7 +82,7 @@ pub async fn choose(args: &TargetArgs, default_seed: u64) -> Result<Chosen, Fail
         }
         None if !args.app.is_empty() => return Err(Failure::usage("--app needs --base-url (or DIFY_BASE_URL)")),
         None => {
-            let config = Config { profile: imitated(profile), ..Config::default() };
+            let config = Config { profile: imitated(profile), turns_at_once, ..Config::default() };
             let server = emulator::start(config).await.map_err(|e| Failure::internal(super::output::chain(&e)))?;
             let unused = if args.api_key.is_some() { ", and DIFY_API_KEY was not used" } else { "" };
             notes.push(format!("no --base-url: this is the embedded emulator{unused}"));

@@ -85,6 +85,8 @@ pub struct Behaviour {
     pub form_defaults: bool,
     /// `GET /v1/` tells the version.
     pub index: bool,
+    /// A generation that is one too many gives 400 `invalid_param` instead of 429.
+    pub limit_is_invalid_param: bool,
     /// Parallel first requests of a new user make several end users of it.
     pub end_users_race: bool,
 }
@@ -147,6 +149,7 @@ impl Behaviour {
             Profile::Documented => documented(),
             Profile::Dify015 => dify_0_15(),
             Profile::Dify112 => dify_1_12(),
+            Profile::Dify113 => dify_1_13(),
         }
     }
 }
@@ -191,6 +194,7 @@ fn documented() -> Behaviour {
         flow: flow_behaviour::DOCUMENTED,
         form_defaults: true,
         index: false,
+        limit_is_invalid_param: false,
         end_users_race: false,
     }
 }
@@ -235,6 +239,7 @@ fn dify_0_15() -> Behaviour {
         flow: flow_behaviour::DIFY_0_15,
         form_defaults: false,
         index: true,
+        limit_is_invalid_param: false,
         end_users_race: true,
     }
 }
@@ -279,6 +284,17 @@ fn dify_1_12() -> Behaviour {
         flow: flow_behaviour::DIFY_1_12,
         form_defaults: false,
         index: false,
+        limit_is_invalid_param: true,
         end_users_race: true,
+    }
+}
+
+/// As 1.12.1 but for what pull requests are known to have changed: 32686 (owners of deletes), 32985 (closing events).
+fn dify_1_13() -> Behaviour {
+    Behaviour {
+        version: Some("1.13.3"),
+        delete: DeletePolicy::Owner204,
+        flow: flow_behaviour::DIFY_1_13,
+        ..dify_1_12()
     }
 }

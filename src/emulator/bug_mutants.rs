@@ -95,6 +95,9 @@ static BUG_MUTANTS: &[Mutant] = &[
     mutant(Fault::CrowdSlips, "bug/crowd-500",
         &["rate.overload-json", "error.code.known", "error.status.class"],
         "a sixth turn of one user side by side is 500 `unknown`").seen("issues 21437, 472, 6136, 24286"),
+    mutant(Fault::LimitSlips, "bug/limit-500",
+        &["rate.429.too-many", "rate.overload-json", "error.code.known", "error.status.class"],
+        "a generation that is one too many is 500").seen("PR 12271"),
     // blocking answers
     mutant(Fault::ChatflowBlockingStreams, "bug/chatflow-ignores-blocking",
         &["req.response-mode.honoured", "req.response-mode.default"],

@@ -28,6 +28,8 @@ pub struct Config {
     pub seed: u64,
     /// Chat apps speak: `/parameters` announces automatic playback and streams carry `tts_message` events.
     pub tts_autoplay: bool,
+    /// Generations of one end user that an app carries out side by side; further ones are refused. `None`: no limit.
+    pub turns_at_once: Option<usize>,
     /// The one promise to break, if any. A mutant may bring its own profile and switches.
     pub mutant: Option<&'static Mutant>,
 }
@@ -46,6 +48,7 @@ impl Default for Config {
             ping_every: Duration::from_secs(10),
             seed: fastrand::u64(..),
             tts_autoplay: false,
+            turns_at_once: None,
             mutant: None,
         }
     }
@@ -89,11 +92,13 @@ pub enum Profile {
     Dify015,
     /// Dify 1.12.1 as captured.
     Dify112,
+    /// Dify 1.13.3 as its issues and pull requests tell; nothing was captured.
+    Dify113,
 }
 
 impl Profile {
     /// Every profile.
-    pub const ALL: [Profile; 3] = [Profile::Documented, Profile::Dify015, Profile::Dify112];
+    pub const ALL: [Profile; 4] = [Profile::Documented, Profile::Dify015, Profile::Dify112, Profile::Dify113];
 
     /// The name used on the command line.
     pub fn id(self) -> &'static str {
@@ -101,6 +106,7 @@ impl Profile {
             Profile::Documented => "documented",
             Profile::Dify015 => "dify-0.15",
             Profile::Dify112 => "dify-1.12",
+            Profile::Dify113 => "dify-1.13",
         }
     }
 }
@@ -269,7 +275,7 @@ mod tests {
     #[test]
     fn an_unknown_profile_is_refused_with_the_known_names() {
         let refused = "dify-9".parse::<Profile>().unwrap_err();
-        assert_eq!(refused.to_string(), "unknown profile `dify-9`; known: documented, dify-0.15, dify-1.12");
+        assert_eq!(refused.to_string(), "unknown profile `dify-9`; known: documented, dify-0.15, dify-1.12, dify-1.13");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::annotations;
 use super::answer::{Answer, Reply};
 use super::apps::App;
 use super::behaviour::{Behaviour, UnknownRoute};
-use super::config::{AppKind, Config, Pace};
+use super::config::{AppKind, Config, Pace, Profile};
 use super::fault::Fault;
 use super::refusal::Refusal;
 use super::request::Request;
@@ -30,6 +30,8 @@ pub struct Core {
     pub apps: Vec<App>,
     /// The app whose `/info` was answered last.
     pub last_info: Mutex<Option<usize>>,
+    /// Generations of one end user that are carried out side by side.
+    pub(super) turns_at_once: Option<usize>,
     fault: Option<Fault>,
     states: Vec<Mutex<State>>,
 }
@@ -60,7 +62,18 @@ impl Core {
             states.push(Mutex::new(first_state(app.kind(), &behaviour, rng.u64(..))));
             apps.push(App::custom(app.clone(), random_key(&mut rng)));
         }
-        Self { pace: config.pace, last_info: Mutex::new(None), fault: mutant.map(|m| m.fault), states, apps, behaviour }
+        // nobody has seen how 0.15 refuses what is one too many
+        let imitated = mutant.map_or(config.profile, |m| m.profile);
+        let turns_at_once = config.turns_at_once.filter(|_| imitated != Profile::Dify015);
+        Self {
+            pace: config.pace,
+            last_info: Mutex::new(None),
+            turns_at_once,
+            fault: mutant.map(|m| m.fault),
+            states,
+            apps,
+            behaviour,
+        }
     }
 
     /// Whether this promise is broken.

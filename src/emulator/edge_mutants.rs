@@ -19,6 +19,13 @@ static EDGE_MUTANTS: &[Mutant] = &[
     mutant(Fault::DatasetKeyOnParameters, "auth.wrong-key-type.401/parameters",
         &["auth.wrong-key-type.401", "auth.invalid-key.401", "auth.every-endpoint"],
         "GET /parameters takes any key that starts with `dataset-`"),
+    // limits
+    mutant(Fault::LimitIsInvalidParam, "rate.429.too-many/400",
+        &["rate.429.too-many"],
+        "a generation that is one too many is 400 `invalid_param`"),
+    mutant(Fault::SlotLeaked, "rate.slot-released/refused-turns",
+        &["rate.slot-released"],
+        "a streamed turn that is refused keeps its place for ever").seen("PR 11540"),
 ];
 
 #[cfg(test)]

@@ -226,6 +226,10 @@ pub enum Fault {
     // keys of something else
     ConversationsOfAnyApp,
     DatasetKeyOnParameters,
+    // limits
+    LimitIsInvalidParam,
+    LimitSlips,
+    SlotLeaked,
     // bugs of released servers: conversations
     ContinuationOpensNew,
     SecondTurnNotFound,

@@ -148,3 +148,6 @@ pub const DIFY_1_12: FlowBehaviour = FlowBehaviour {
     logs_chatflows: false,
     variables: VariableQuirks::Slips,
 };
+
+/// Dify 1.13.3, as far as it is documented.
+pub const DIFY_1_13: FlowBehaviour = FlowBehaviour { message_end_first: true, ..DIFY_1_12 };

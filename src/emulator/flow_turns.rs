@@ -48,7 +48,9 @@ impl Core {
             if let Some(id) = pinned {
                 self.demand_workflow(app, id, None)?;
             }
-            let inputs = self.checked(app, &inputs, streaming)?;
+            self.demand_slot(app, &user)?;
+            let inputs =
+                self.checked(app, &inputs, streaming).inspect_err(|_| self.leak_slot(app, &user, streaming))?;
             let (frame, sequence) = {
                 let mut state = self.state(app);
                 let frame =

@@ -81,6 +81,8 @@ pub struct Slips {
     pub locked: HashSet<String>,
     /// Messages whose answer nobody has asked for yet.
     pub unread: HashSet<String>,
+    /// Places that each user's refused turns never gave back.
+    pub leaked: HashMap<String, usize>,
     /// Message ids by what was asked.
     pub replies: HashMap<String, String>,
 }

@@ -57,19 +57,32 @@ impl Core {
             if let Some(answer) = self.crowded(&self.state(app), &payload.user) {
                 return Ok(Reply::Whole(answer));
             }
-            let streaming = payload.streaming;
-            let generation = match self.apps[app].mode() {
-                AppMode::AdvancedChat => return self.chatflow_turn(app, &body, payload, now),
-                AppMode::Chat => self.begin_chat(app, payload, now)?,
-                AppMode::AgentChat | AppMode::Agent => {
-                    self.demand_streaming(app, streaming)?;
-                    self.begin_chat(app, payload, now)?
-                }
-                AppMode::Completion | AppMode::Workflow => self.begin_completion(app, payload, now)?,
-            };
-            Ok(self.playing(mode, streaming, generation))
+            let (user, streaming) = (payload.user.clone(), payload.streaming);
+            self.demand_slot(app, &user)?;
+            self.begun(app, mode, &body, payload, now).inspect_err(|_| self.leak_slot(app, &user, streaming))
         });
         begun.unwrap_or_else(|refusal| Reply::Whole(self.refuse(&refusal)))
+    }
+
+    fn begun(
+        self: &Arc<Self>,
+        app: usize,
+        mode: AppMode,
+        body: &Map<String, Value>,
+        payload: Payload,
+        now: Moment,
+    ) -> Result<Reply, Refusal> {
+        let streaming = payload.streaming;
+        let generation = match self.apps[app].mode() {
+            AppMode::AdvancedChat => return self.chatflow_turn(app, body, payload, now),
+            AppMode::Chat => self.begin_chat(app, payload, now)?,
+            AppMode::AgentChat | AppMode::Agent => {
+                self.demand_streaming(app, streaming)?;
+                self.begin_chat(app, payload, now)?
+            }
+            AppMode::Completion | AppMode::Workflow => self.begin_completion(app, payload, now)?,
+        };
+        Ok(self.playing(mode, streaming, generation))
     }
 
     /// Agents only stream.

@@ -119,6 +119,12 @@ pub const DIFY_1_12: &[Known] = &[
         source: "langgenius/dify issue 28675; measured on 1.12.1",
     },
     Known {
+        rule: "rate.429.too-many",
+        checks: &["status", "code"],
+        reason: "a generation above the app's limit is refused with 400 `invalid_param`",
+        source: "measured on 1.12.1",
+    },
+    Known {
         rule: "http.version-header",
         checks: &["index"],
         reason: "GET /v1/ does not exist; X-Version is the only place",

@@ -1,6 +1,7 @@
 //! What is expected of which server version: data, with a source for every deviation.
 
 mod known;
+mod known_1_13;
 
 pub use known::Known;
 
@@ -28,6 +29,8 @@ pub struct Profile {
     pub dialogue_starts: &'static [u64],
     /// Where these versions differ from the documentation.
     pub known: &'static [Known],
+    /// Versions before this one differ further.
+    pub early: Option<(Version, &'static [Known])>,
 }
 
 /// `major.minor.patch`.
@@ -42,6 +45,7 @@ pub const PROFILES: &[Profile] = &[
         inputs: InputsPolicy::Ignored,
         dialogue_starts: &[0, 1],
         known: &[],
+        early: None,
     },
     Profile {
         id: "dify-0.15",
@@ -50,6 +54,7 @@ pub const PROFILES: &[Profile] = &[
         inputs: InputsPolicy::Ignored,
         dialogue_starts: &[0],
         known: known::DIFY_0_15,
+        early: None,
     },
     Profile {
         id: "dify-1.12",
@@ -59,6 +64,17 @@ pub const PROFILES: &[Profile] = &[
         // 0 up to 1.8, 1 since 1.9
         dialogue_starts: &[0, 1],
         known: known::DIFY_1_12,
+        early: None,
+    },
+    Profile {
+        id: "dify-1.13",
+        title: "Dify 1.13, by its issues and pull requests; nothing was measured on it",
+        window: Some(((1, 13, 0), (1, 14, 0))),
+        inputs: InputsPolicy::Applied,
+        // as since 1.9 (issue 26557)
+        dialogue_starts: &[1],
+        known: known_1_13::DIFY_1_13,
+        early: Some(((1, 13, 1), known_1_13::DIFY_1_13_0)),
     },
 ];
 
@@ -88,9 +104,17 @@ impl Profile {
         }
     }
 
-    /// Why a violation of this part of a rule is expected of these versions.
-    pub fn known(&self, rule: &str, check: &str) -> Option<&'static Known> {
-        self.known.iter().find(|k| k.rule == rule && (k.checks.is_empty() || k.checks.contains(&check)))
+    /// Why a violation of this part of a rule is expected of these versions, or of the one version that the server names.
+    pub fn known(&self, rule: &str, check: &str, version: Option<&str>) -> Option<&'static Known> {
+        let fits = |k: &&Known| k.rule == rule && (k.checks.is_empty() || k.checks.contains(&check));
+        let version = version.and_then(parse_version);
+        let early = self.early.filter(|(before, _)| version.is_some_and(|version| version < *before));
+        self.known.iter().find(fits).or_else(|| early.and_then(|(_, known)| known.iter().find(fits)))
+    }
+
+    /// Every deviation of some of these versions.
+    pub fn all_known(&self) -> impl Iterator<Item = &'static Known> + use<> {
+        self.known.iter().chain(self.early.map_or(&[][..], |(_, known)| known))
     }
 }
 
@@ -116,8 +140,25 @@ mod tests {
         assert_eq!(pick(Some("1.12.1")), "dify-1.12");
         assert_eq!(pick(Some("0.15.3")), "dify-0.15");
         assert_eq!(pick(Some("1.0.0-beta.1")), "dify-1.12");
+        assert_eq!(pick(Some("1.13.0")), "dify-1.13");
+        assert_eq!(pick(Some("1.13.3")), "dify-1.13");
         assert_eq!(pick(Some("1.14.2")), "documented");
         assert_eq!(pick(Some("nightly")), "documented");
         assert_eq!(pick(None), "documented");
+    }
+
+    #[test]
+    fn what_only_early_versions_do_is_known_of_them_alone() {
+        let profile = Profile::by_id("dify-1.13").expect("there");
+        let known = |version| profile.known("chatflow.terminal.order", "order", version).is_some();
+        assert!(known(Some("1.13.0")));
+        assert!(!known(Some("1.13.1")) && !known(None));
+        assert!(profile.known("workflow.node.index", "increasing", None).is_some());
+    }
+
+    #[test]
+    fn a_version_without_a_profile_is_judged_by_the_documentation_and_told_so() {
+        let (profile, why) = Profile::for_version(Some("1.16.2"));
+        assert_eq!((profile.id, why.as_str()), ("documented", "no profile describes version 1.16.2 yet"));
     }
 }

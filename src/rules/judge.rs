@@ -121,7 +121,7 @@ fn unjudged(rule: &Rule, run: &Run, app: &App, planned: &dyn Fn(&Rule, &App) -> 
 }
 
 fn finding(rule: &Rule, profile: &Profile, app: &App, raw: &Raw) -> Finding {
-    let known = profile.known(rule.id, raw.check);
+    let known = profile.known(rule.id, raw.check, app.server_version.as_deref());
     let outcome = match known {
         Some(_) => Outcome::KnownDeviation,
         None if rule.level == Level::Must && !raw.advisory => Outcome::Fail,

@@ -50,6 +50,7 @@ mod limits;
 mod naming;
 mod overload;
 mod side_by_side;
+mod slots;
 mod stops;
 mod users;
 mod wrong_mode;
@@ -98,6 +99,7 @@ const AREAS: &[&[Rule]] = &[
     overload::RULES,
     http::RULES,
     app_isolation::RULES,
+    slots::RULES,
 ];
 
 /// Every rule, in the order of reports.

@@ -18,7 +18,7 @@ fn dropped(class: FaultClass) -> Option<&'static str> {
 /// Source: error guide (what to retry). Pages with 502 and 504 come from gateways and are left out.
 fn overload_json(s: &Seen, n: &mut Notes) {
     let gateway = matches!(s.exchange.status(), 502 | 504) && s.json.is_none();
-    if !s.endpoint().generates() || !s.sent.valid() || gateway {
+    if !s.endpoint().generates() || !(s.sent.valid() || s.throttled()) || gateway {
         return;
     }
     if let Some(fault) = &s.exchange.fault {

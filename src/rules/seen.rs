@@ -1,6 +1,6 @@
 //! One exchange, parsed once for all judges.
 
-use super::request::{Sent, is_uuid};
+use super::request::{Defect, Sent, is_uuid};
 use super::stream::{Stream, clip};
 use crate::model::{App, AppMode, Credential, Endpoint, Exchange, FaultClass, Route};
 use serde_json::Value;
@@ -29,7 +29,12 @@ impl<'t> Seen<'t> {
         let route = Route::of(&exchange.request.method, &exchange.request.target, base_path);
         let sent = Sent::of(exchange, app, &route);
         let (json, stream) = answer(exchange);
-        Seen { exchange, app, route, sent, json, stream, epoch_unix: started_unix_us as f64 / 1e6 }
+        let mut seen = Seen { exchange, app, route, sent, json, stream, epoch_unix: started_unix_us as f64 / 1e6 };
+        if seen.throttled() {
+            // what else is right or wrong about it was not looked at
+            seen.sent.defects.push(Defect::Odd);
+        }
+        seen
     }
 
     /// The operation.
@@ -136,6 +141,14 @@ impl<'t> Seen<'t> {
             Credential::Key(label) => Some(label),
             _ => None,
         }
+    }
+
+    /// Whether a generation was refused for being one too many: by status, by code, or in the words of servers that use
+    /// others.
+    pub fn throttled(&self) -> bool {
+        let words = self.error_message().is_some_and(|m| m.to_ascii_lowercase().starts_with("too many requests"));
+        let told = self.is(429) || self.error_code() == Some("too_many_requests") || words;
+        self.endpoint().generates() && self.exchange.status() >= 400 && told
     }
 
     /// Whether a generation was accepted: status 200 and no error body.

@@ -80,7 +80,7 @@ fn section(out: &mut String, rule: &Rule, suite: &[Arc<Scenario>]) {
     }
     let known: Vec<String> = PROFILES
         .iter()
-        .flat_map(|p| p.known.iter().map(move |k| (p.id, k)))
+        .flat_map(|p| p.all_known().map(move |k| (p.id, k)))
         .filter(|(_, k)| k.rule == rule.id)
         .map(|(profile, k)| format!("  - `{profile}`: {} ({})\n", plain(k.reason), plain(k.source)))
         .collect();

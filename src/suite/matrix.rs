@@ -221,6 +221,7 @@ async fn kill(mutant: &'static Mutant, suite: Vec<Arc<Scenario>>, stop: Cancella
         apps: apps_of(mutant),
         seed: 1,
         tts_autoplay: mutant.tts_autoplay,
+        turns_at_once: Some(emulator::TURNS_AT_ONCE),
         mutant: Some(mutant),
         ..Config::default()
     };
@@ -241,7 +242,7 @@ async fn kill(mutant: &'static Mutant, suite: Vec<Arc<Scenario>>, stop: Cancella
 }
 
 async fn health(profile: emulator::Profile, suite: Vec<Arc<Scenario>>, stop: CancellationToken) -> Health {
-    let config = Config { profile, seed: 1, ..Config::default() };
+    let config = Config { profile, seed: 1, turns_at_once: Some(emulator::TURNS_AT_ONCE), ..Config::default() };
     let findings = match examine(config, suite, true, stop).await {
         Err(error) => vec![error.to_string()],
         Ok(examination) => {

@@ -17,6 +17,10 @@ const REST: &str = "\n## What is not served\n\n\
 /// Reports without a mutant: who reported what, and why it cannot be one.
 const NOT_SERVED: &[(&str, &str)] = &[
     (
+        "the limit on concurrent requests does not hold for streams of workflows (issue 35895, PR 36004)",
+        "looks as if there were no limit: nobody but the operator knows that there is one",
+    ),
+    (
         "clients take the bare `event: ping` for JSON (issues 2508, 9813; hanfangyuan4396/dify-on-wechat PR 10)",
         "a bug of clients; the emulator sends such pings so that clients can be tried",
     ),

@@ -99,6 +99,7 @@ fn dify_1_12_1_shows_exactly_its_known_deviations() {
         ("req.json.non-object", &["status"]),
         // no GET /v1/
         ("http.version-header", &["index"]),
+        ("rate.429.too-many", &["code", "status"]),
     ]);
     assert_eq!(found, BTreeMap::from([(Outcome::KnownDeviation, known)]));
     assert!(judged >= 105, "{judged} rules judged");
@@ -127,6 +128,7 @@ fn the_documented_profile_calls_the_same_recordings_failures() {
         "chat.inputs.ignored-on-continuation",
         "chat.isolation.user-delete",
         "conversations.delete",
+        "rate.429.too-many",
         "workflow.run-detail.unknown-404",
     ];
     assert_eq!(failed, expected);

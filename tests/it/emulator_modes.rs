@@ -254,7 +254,7 @@ async fn a_stopped_chatflow_keeps_its_part_and_a_strangers_stop_is_what_the_prof
             let said: String = told.iter().filter_map(|event| event["answer"].as_str()).collect();
             let id = told[0]["conversation_id"].as_str().unwrap();
             let row = api.messages("u", id, "").await.rows()[0].clone();
-            let aborted = profile == Profile::Dify112 && !own;
+            let aborted = matches!(profile, Profile::Dify112 | Profile::Dify113) && !own;
             let status = if own {
                 "stopped"
             } else if aborted {
