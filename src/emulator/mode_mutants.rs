@@ -117,7 +117,7 @@ static MODE_MUTANTS: &[Mutant] = &[
         &["workflow.iteration.grammar"],
         "iterations and loops complete without having started").of(Workflow),
     mutant(Fault::PreviousOutputs, "workflow.outputs.echo/previous",
-        &["workflow.outputs.echo", "workflow.text-chunk.concat"],
+        &["workflow.outputs.echo", "workflow.text-chunk.concat", "concurrency.no-cross-talk"],
         "a run puts out what its user's run before put out").of(Workflow),
     mutant(Fault::StreamWithoutOutputs, "workflow.parity/no-outputs",
         &["workflow.parity"],
