@@ -61,7 +61,9 @@ fn measured() -> BTreeMap<String, BTreeMap<String, String>> {
 
 /// Runs the whole suite on an emulated version with an app of every mode.
 async fn examined(version: emulator::Profile, slow: bool) -> Examination {
-    let config = Config { profile: version, seed: 11, ..Config::default() };
+    let limited = version == emulator::Profile::Dify112;
+    let turns_at_once = limited.then_some(7);
+    let config = Config { profile: version, seed: 11, turns_at_once, ..Config::default() };
     let server = emulator::start(config).await.expect("an emulator");
     let request = Request {
         base_url: server.base_url(),

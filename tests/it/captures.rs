@@ -216,7 +216,6 @@ const NEVER_JUDGED: &[(&str, &[&str])] = &[
             "auth.scheme.case-insensitive",
             "auth.wrong-key-type.401",
             "chat.auto-name-first-turn-only",
-            "chat.isolation.app",
             "chatflow.failure.blocking",
             "chatflow.failure.sequence",
             "completion.parity",
