@@ -17,7 +17,7 @@ pub fn bug_mutants() -> &'static [Mutant] {
 static BUG_MUTANTS: &[Mutant] = &[
     // conversations
     mutant(Fault::ContinuationOpensNew, "bug/continuation-opens-new-conversation",
-        &["chat.conversation-id.stable", "chat.conversation-id.unknown-404", "chat.inputs.consistent-policy", "chat.inputs.ignored-on-continuation", "conversations.list.complete", "conversations.pagination", "stop.then-continue"],
+        &["chat.conversation-id.stable", "chat.conversation-id.unknown-404"],
         "a blocking turn with a conversation_id opens a new conversation").seen("issue 8820"),
     mutant(Fault::SecondTurnNotFound, "bug/second-turn-not-found",
         &["chat.conversation-id.persisted", "concurrency.end-user-race", "stop.then-continue"],

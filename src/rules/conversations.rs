@@ -33,7 +33,8 @@ fn list_complete(run: &Run, app: &App, n: &mut Notes) {
         let ended = list.seen.exchange.ended_us();
         let own = || run.conversations_of(app).filter(|c| c.user == list.user && c.from_start);
         let busy = own().any(|c| c.turns.first().is_some_and(|t| t.sent_us < ended && t.ended_us > sent));
-        if own().next().is_none() || busy || run.raced(app, list.user) {
+        let unsure = run.raced(app, list.user) || run.lost_count(app, list.user);
+        if own().next().is_none() || busy || unsure {
             continue;
         }
         let there = own().filter(|c| {
@@ -195,7 +196,7 @@ fn judge_walk(run: &Run, app: &App, walk: &[List], n: &mut Notes) {
         let still = c.turns.iter().all(|t| t.ended_us <= from || t.sent_us >= to);
         still && c.deleted_us.is_none_or(|at| at < from || at > to)
     });
-    if !quiet || run.raced(app, first.user) {
+    if !quiet || run.raced(app, first.user) || run.lost_count(app, first.user) {
         return;
     }
     let known = own()
@@ -296,6 +297,7 @@ fn delete(run: &Run, app: &App, n: &mut Notes) {
         };
         let raced = run.raced(app, &conversation.user);
         if raced
+            || conversation.mixed_up
             || s.sent.user.as_deref() != Some(&conversation.user)
             || !conversation.turns.iter().any(|t| t.completed)
         {

@@ -175,6 +175,7 @@ fn conversation_id_required(run: &Run, app: &App, n: &mut Notes) {
                 if known.is_none() && run.transcript.complete && is_uuid(id) {
                     n.expect(s.is(404), s, "unknown", "status 404 for an unknown conversation_id", || s.outcome_text());
                 }
+                let known = known.filter(|c| !c.mixed_up);
                 if let (Some(conversation), Some(first_id)) = (known, first_id.filter(|id| is_uuid(id))) {
                     let own = s.sent.user.as_deref() == Some(&conversation.user);
                     let message = conversation.turns.iter().any(|t| t.message_id == first_id);

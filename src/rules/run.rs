@@ -56,6 +56,8 @@ pub struct Conversation {
     pub deleted_us: Option<u64>,
     /// That DELETE came from its own user.
     pub deleted_by_owner: bool,
+    /// Some turn asked for one conversation and was answered from another, and this is one of the two.
+    pub mixed_up: bool,
 }
 
 impl<'t> Run<'t> {
@@ -102,12 +104,39 @@ impl<'t> Run<'t> {
             let key = (app.clone(), id.clone());
             let at = *self.by_id.entry(key).or_insert_with(|| {
                 let turns = Vec::new();
-                let conversation =
-                    Conversation { app, id, user, from_start, turns, deleted_us: None, deleted_by_owner: false };
+                let conversation = Conversation {
+                    app,
+                    id,
+                    user,
+                    from_start,
+                    turns,
+                    deleted_us: None,
+                    deleted_by_owner: false,
+                    mixed_up: false,
+                };
                 self.conversations.push(conversation);
                 self.conversations.len() - 1
             });
             self.conversations[at].turns.push(turn);
+        }
+        self.mark_mixed_up();
+    }
+
+    /// What became of a conversation after a turn was answered from another one cannot be told: one rule says so, and the
+    /// others leave both alone.
+    fn mark_mixed_up(&mut self) {
+        for s in self.seen.iter().filter(|s| s.endpoint() == Endpoint::ChatMessages && s.is(200)) {
+            let (Asked::Id(asked), Some(shown)) =
+                (&s.sent.conversation, s.text("conversation_id").and_then(canonical_uuid))
+            else {
+                continue;
+            };
+            if *asked == shown {
+                continue;
+            }
+            let app = &s.app.label;
+            let both = |c: &&mut Conversation| c.app == *app && (c.id == *asked || c.id == shown);
+            self.conversations.iter_mut().filter(both).for_each(|c| c.mixed_up = true);
         }
     }
 
@@ -192,9 +221,14 @@ impl<'t> Run<'t> {
         self.by_id.get(&(app.label.clone(), id.to_owned())).map(|&i| &self.conversations[i])
     }
 
-    /// Conversations of one app.
+    /// Whether some turn of an end user was answered from another conversation, so that nobody knows which ones it has.
+    pub fn lost_count(&self, app: &App, user: &str) -> bool {
+        self.conversations.iter().any(|c| c.mixed_up && c.app == app.label && c.user == user)
+    }
+
+    /// Conversations of one app whose turns were all answered from them.
     pub fn conversations_of<'r>(&'r self, app: &'r App) -> impl Iterator<Item = &'r Conversation> {
-        self.conversations.iter().filter(|c| c.app == app.label)
+        self.conversations.iter().filter(|c| c.app == app.label && !c.mixed_up)
     }
 
     /// The exchange of a turn.
