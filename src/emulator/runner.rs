@@ -103,7 +103,7 @@ impl Run {
     /// How long its stream stays open after its last event.
     pub fn lingers(&self) -> Duration {
         let cast = &self.story.cast;
-        let ended = cast.frame.chat.is_none() && cast.streaming && !self.story.waits;
+        let ended = cast.frame.chat.is_none() && cast.streaming && !self.story.waits && cast.sequence <= 2;
         let open = ended && self.core.broken(Fault::StreamStaysOpen);
         Duration::from_secs(if open { 8 } else { 0 })
     }
