@@ -70,6 +70,11 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
     }
 }
 
+/// Told where the first look, in the crowd of servers, was not clean.
+fn looks(looks: u32) -> String {
+    if looks > 1 { format!("  (look {looks}, alone)") } else { String::new() }
+}
+
 fn open(flag: &str, path: Option<&Path>) -> Result<Option<OutputFile>, Failure> {
     let opened = path.map(OutputFile::open_early).transpose();
     opened.map_err(|e| Failure::usage(format!("{flag}: {}", chain(&e))))
@@ -79,7 +84,8 @@ fn text(matrix: &Matrix) -> String {
     let mut out = String::new();
     for kill in &matrix.kills {
         let word = if kill.clean() { "killed  " } else { "SURVIVED" };
-        out.push_str(&format!("{word} {}  by {}\n", kill.mutant, kill.killed_by.join(", ")));
+        let again = looks(kill.looks);
+        out.push_str(&format!("{word} {}  by {}{again}\n", kill.mutant, kill.killed_by.join(", ")));
         for rule in &kill.survived {
             out.push_str(&format!("           not noticed by {rule}\n"));
         }
@@ -94,7 +100,8 @@ fn text(matrix: &Matrix) -> String {
         out.push_str("healthy servers are examined without a filter only\n");
     }
     for health in &matrix.healthy {
-        out.push_str(&format!("healthy  {}: {} findings\n", health.profile, health.findings.len()));
+        let (findings, again) = (health.findings.len(), looks(health.looks));
+        out.push_str(&format!("healthy  {}: {findings} findings{again}\n", health.profile));
         for finding in &health.findings {
             out.push_str(&format!("           {finding}\n"));
         }

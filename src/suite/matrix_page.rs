@@ -85,7 +85,13 @@ fn state(kill: &Kill) -> String {
     if !kill.others.is_empty() {
         parts.push(format!("noticed by {} other rules", kill.others.len()));
     }
-    if parts.is_empty() { "killed".to_owned() } else { parts.join("; ") }
+    if parts.is_empty() {
+        parts.push("killed".to_owned());
+    }
+    if kill.looks > 1 {
+        parts.push(format!("look {}, alone", kill.looks));
+    }
+    parts.join("; ")
 }
 
 fn healthy(out: &mut String, matrix: &Matrix) {
@@ -121,11 +127,12 @@ mod tests {
             survived: owned(survived),
             others: Vec::new(),
             error: None,
+            looks: 1,
         }
     }
 
     fn health(findings: &[&str]) -> Health {
-        Health { profile: "documented".into(), findings: findings.iter().map(|f| (*f).to_owned()).collect() }
+        Health { profile: "documented".into(), findings: findings.iter().map(|f| (*f).to_owned()).collect(), looks: 1 }
     }
 
     #[test]
