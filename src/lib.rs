@@ -15,6 +15,7 @@ pub mod rules;
 pub mod scenario;
 pub mod schema;
 pub mod sse;
+pub mod workload;
 
 // floor 2: the outside world
 pub mod client;

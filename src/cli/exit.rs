@@ -14,6 +14,10 @@ pub enum Exit {
     Usage,
     /// 3: target unreachable, or something could not be run.
     Incomplete,
+    /// 4: the numbers of a load do not count, the generator was the bottleneck.
+    InvalidLoad,
+    /// 5: an objective of a load was missed.
+    SloMissed,
     /// 6: a snapshot differs.
     SnapshotDiffers,
     /// 7: an entry of the baseline is out of date.
@@ -32,6 +36,8 @@ impl Exit {
             Exit::Failed => 1,
             Exit::Usage => 2,
             Exit::Incomplete => 3,
+            Exit::InvalidLoad => 4,
+            Exit::SloMissed => 5,
             Exit::SnapshotDiffers => 6,
             Exit::StaleBaseline => 7,
             Exit::Internal => 70,
@@ -41,7 +47,15 @@ impl Exit {
 
     /// The exit that a report's code stands for.
     pub fn of(report: &RunReport) -> Exit {
-        let all = [Exit::Pass, Exit::Failed, Exit::Incomplete, Exit::StaleBaseline, Exit::Interrupted];
+        let all = [
+            Exit::Pass,
+            Exit::Failed,
+            Exit::Incomplete,
+            Exit::InvalidLoad,
+            Exit::SloMissed,
+            Exit::StaleBaseline,
+            Exit::Interrupted,
+        ];
         all.into_iter().find(|e| e.code() == report.exit_code).unwrap_or(Exit::Internal)
     }
 }

@@ -10,11 +10,15 @@ pub mod metric;
 pub mod recorder;
 pub mod row;
 pub mod sample;
+pub mod slo;
 pub mod stats;
+pub mod summary;
 
 pub use failure::FailureClass;
 pub use metric::Metric;
 pub use recorder::{Recorder, Totals, TurnFilter};
 pub use row::LatencyRow;
 pub use sample::{Sample, Turn, sample, sample_from_frames};
+pub use slo::{Measure, Op, Scope, Slo, Stat};
 pub use stats::{ci95, ci95_ranks};
+pub use summary::{LOAD_SCHEMA, LoadSummary};

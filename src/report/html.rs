@@ -49,6 +49,8 @@ fn class(verdict: Verdict) -> &'static str {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",
         Verdict::Incomplete => "incomplete",
+        Verdict::Invalid => "invalid",
+        Verdict::SloMissed => "missed",
         Verdict::StaleBaseline => "stale",
         Verdict::Error => "error",
         Verdict::Interrupted => "interrupted",

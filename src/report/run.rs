@@ -1,6 +1,6 @@
 //! The report model: data only.
 
-use crate::metrics::LatencyRow;
+use crate::metrics::{LatencyRow, LoadSummary};
 use crate::model::{App, Finding, Level, Outcome};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -42,6 +42,9 @@ pub struct RunReport {
     /// What became of the baseline, where one was given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub baseline: Option<BaselineResult>,
+    /// What a load measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Box<LoadSummary>>,
 }
 
 /// What a baseline did to a run.
@@ -149,6 +152,10 @@ pub enum Verdict {
     Fail,
     /// Something could not be run.
     Incomplete,
+    /// A load whose numbers do not count: the generator was the bottleneck.
+    Invalid,
+    /// No rule failed, but an objective of the load was missed.
+    SloMissed,
     /// Nothing failed, but entries of the baseline are out of date.
     StaleBaseline,
     /// A fault of our own.

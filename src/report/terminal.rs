@@ -47,8 +47,8 @@ pub fn render(report: &RunReport, style: &TerminalStyle) -> String {
     page.blank();
     let paint = match report.verdict {
         Verdict::Pass => Paint::Good,
-        Verdict::Fail | Verdict::Error => Paint::Bad,
-        Verdict::Incomplete | Verdict::Interrupted | Verdict::StaleBaseline => Paint::Warn,
+        Verdict::Fail | Verdict::Error | Verdict::SloMissed => Paint::Bad,
+        Verdict::Incomplete | Verdict::Invalid | Verdict::Interrupted | Verdict::StaleBaseline => Paint::Warn,
     };
     let line = match report.summary.line.as_str() {
         "" => verdict::word(report.verdict).to_owned(),

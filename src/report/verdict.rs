@@ -2,6 +2,8 @@
 
 use super::run::{BaselineResult, RuleResult, ScenarioResult, Summary, Verdict};
 use super::units;
+use crate::metrics::LoadSummary;
+use crate::metrics::summary::{SloResult, SloState};
 use crate::model::Outcome;
 use std::collections::BTreeMap;
 
@@ -11,6 +13,8 @@ pub fn exit_code(verdict: Verdict) -> u8 {
         Verdict::Pass => 0,
         Verdict::Fail => 1,
         Verdict::Incomplete => 3,
+        Verdict::Invalid => 4,
+        Verdict::SloMissed => 5,
         Verdict::StaleBaseline => 7,
         Verdict::Error => 70,
         Verdict::Interrupted => 130,
@@ -47,12 +51,27 @@ pub fn with_baseline(verdict: Verdict, baseline: Option<&BaselineResult>) -> (Ve
     (verdict, exit_code(verdict))
 }
 
+/// The verdict with the load in view. A run that judged and measured in good order is invalid where the generator was the
+/// bottleneck, and red where an objective was missed; what is red already keeps its own code. An objective on which
+/// nothing was measured is no pass.
+pub fn with_load(verdict: Verdict, load: &LoadSummary) -> (Verdict, u8) {
+    let missed = |slos: &[SloResult]| slos.iter().any(|s| !s.advisory && s.state != SloState::Met);
+    let verdict = match verdict {
+        Verdict::Pass if missed(&load.validity) => Verdict::Invalid,
+        Verdict::Pass if missed(&load.slos) => Verdict::SloMissed,
+        other => other,
+    };
+    (verdict, exit_code(verdict))
+}
+
 /// The word that reports print for a verdict.
 pub fn word(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "PASS",
         Verdict::Fail => "FAIL",
         Verdict::Incomplete => "INCOMPLETE",
+        Verdict::Invalid => "INVALID",
+        Verdict::SloMissed => "SLO MISSED",
         Verdict::StaleBaseline => "STALE BASELINE",
         Verdict::Error => "ERROR",
         Verdict::Interrupted => "INTERRUPTED",

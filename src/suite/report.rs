@@ -162,6 +162,7 @@ fn assemble(
         notes: facts.notes,
         evidence,
         baseline,
+        load: None,
     }
 }
 

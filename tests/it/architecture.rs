@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("scenario", 1),
     ("schema", 1),
     ("sse", 1),
+    ("workload", 1),
     ("client", 2),
     ("emulator", 2),
     ("snapshot", 2),

@@ -259,5 +259,6 @@ pub fn report() -> RunReport {
         notes: vec!["4 slow scenarios were left out; --slow runs them".into()],
         evidence: vec![evidence(41), Evidence { exchange: 42, ..evidence(42) }, evidence(57)],
         baseline: Some(baseline()),
+        load: None,
     }
 }
