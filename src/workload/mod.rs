@@ -4,5 +4,6 @@
 //! on several machines can share one schedule without talking to each other. Not done here: sending, measuring.
 
 pub mod plan;
+pub mod search;
 
 pub use plan::{Arrivals, Budget, Process, Shard, Share, Stage, StopWhen, Workload};
