@@ -13,6 +13,7 @@ pub mod sample;
 pub mod slo;
 pub mod stats;
 pub mod summary;
+pub mod window;
 
 pub use failure::FailureClass;
 pub use metric::Metric;
@@ -22,3 +23,4 @@ pub use sample::{Sample, Turn, sample, sample_from_frames};
 pub use slo::{Measure, Op, Scope, Slo, Stat};
 pub use stats::{ci95, ci95_ranks};
 pub use summary::{LOAD_SCHEMA, LoadSummary};
+pub use window::{StageWindow, stage_at};
