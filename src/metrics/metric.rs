@@ -29,11 +29,14 @@ pub enum Metric {
     ServerTtft,
     /// `overhead`: `e2e` minus `server_latency`, 0 where the server claims more than we waited.
     Overhead,
+    /// `conversation_time`: a whole scenario, from its begin (open model: its planned begin) to its end, think times
+    /// included. One sample per finished scenario, not per request.
+    Iteration,
 }
 
 impl Metric {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// All of them, in the order of tables.
     pub const ALL: [Metric; Metric::COUNT] = [
@@ -49,6 +52,7 @@ impl Metric {
         Metric::ServerLatency,
         Metric::ServerTtft,
         Metric::Overhead,
+        Metric::Iteration,
     ];
 
     /// The name in reports and thresholds.
@@ -66,6 +70,7 @@ impl Metric {
             Metric::ServerLatency => "server_latency",
             Metric::ServerTtft => "server_ttft",
             Metric::Overhead => "overhead",
+            Metric::Iteration => "conversation_time",
         }
     }
 

@@ -9,6 +9,7 @@ pub mod app_file;
 pub mod ast;
 pub mod duration;
 pub mod events;
+pub mod load_text;
 pub mod template;
 
 mod build;

@@ -28,6 +28,8 @@ pub struct Workload {
     pub requests: Option<u64>,
     /// How long scenarios that are under way at the end of the schedule may go on.
     pub drain: Duration,
+    /// Whether users think between their steps, as the scenarios say.
+    pub think: bool,
 }
 
 /// One scenario of a load.
