@@ -143,6 +143,7 @@ pub fn timing_of(of: &str, exchange: &Exchange, mode: Option<AppMode>) -> Result
         Metric::ServerLatency => sample.server_latency_us,
         Metric::ServerTtft => sample.server_ttft_us,
         Metric::Overhead => sample.overhead_us(),
+        Metric::Iteration => None,
     })
 }
 
