@@ -4,8 +4,15 @@
 //! counts. Latencies are integer microseconds in HDR histograms (3 significant digits, 1 us to 1 h, saturating).
 //! Not done here: judging rules, service level objectives, rates per window (they need the run's clock).
 
+pub mod cells;
+pub mod counts;
+pub mod curve;
+pub mod evaluate;
 pub mod event;
 pub mod failure;
+pub mod goodput;
+pub mod interval;
+pub mod load_recorder;
 pub mod metric;
 pub mod recorder;
 pub mod row;
@@ -15,10 +22,16 @@ pub mod slo_parse;
 mod slo_scope;
 mod slo_words;
 pub mod stats;
+pub mod summarise;
 pub mod summary;
 pub mod window;
 
+pub use cells::{Cell, Cells, Place};
+pub use counts::Counts;
+pub use evaluate::{Facts, breached, clip, evaluate};
 pub use failure::FailureClass;
+pub use interval::{Interval, MachineSecond, Timeline};
+pub use load_recorder::{Iteration, LoadRecorder, StageCounts, When};
 pub use metric::Metric;
 pub use recorder::{Recorder, Totals, TurnFilter};
 pub use row::LatencyRow;
@@ -26,5 +39,6 @@ pub use sample::{Sample, Turn, sample, sample_from_frames};
 pub use slo::{Measure, Op, Scope, Slo, Stat};
 pub use slo_parse::{SloError, SloParts};
 pub use stats::{ci95, ci95_ranks};
+pub use summarise::{LoadParts, summarise};
 pub use summary::{LOAD_SCHEMA, LoadSummary};
 pub use window::{StageWindow, stage_at};

@@ -1,7 +1,7 @@
 //! One exchange -> one sample. Definitions of the times: [`super::Metric`].
 
-use super::FailureClass;
 use super::event::{self, Event, Kind, Usage};
+use super::{FailureClass, Metric};
 use crate::model::{AppMode, Endpoint, Exchange, Reply, Route};
 use crate::sse::{self, TimedFrame};
 use serde::Deserialize;
@@ -70,6 +70,23 @@ impl Sample {
     /// End to end minus what the server says it took.
     pub fn overhead_us(&self) -> Option<u64> {
         Some(self.e2e_us.saturating_sub(self.server_latency_us?))
+    }
+
+    /// Every time that a request has once; the gaps are apart.
+    pub fn times(&self) -> [(Metric, Option<u64>); 11] {
+        [
+            (Metric::SchedLag, self.sched_lag_us),
+            (Metric::Ttfb, self.ttfb_us),
+            (Metric::Ttfe, self.ttfe_us),
+            (Metric::Ttft, self.ttft_us),
+            (Metric::Tpot, self.tpot_us()),
+            (Metric::LastContent, self.last_content_us),
+            (Metric::E2e, Some(self.e2e_us)),
+            (Metric::E2eSched, self.e2e_sched_us),
+            (Metric::ServerLatency, self.server_latency_us),
+            (Metric::ServerTtft, self.server_ttft_us),
+            (Metric::Overhead, self.overhead_us()),
+        ]
     }
 }
 

@@ -1,6 +1,6 @@
 //! The result of a load: data only, everything that reports, `compare` and `merge` look at.
 
-use super::LatencyRow;
+use super::{LatencyRow, Slo};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -41,6 +41,12 @@ pub struct LoadSummary {
     pub distributions: BTreeMap<String, Vec<Bar>>,
     /// How much of it was judged by the rules.
     pub judged: JudgedCounts,
+    /// The objectives behind `slos`, in the same order, so that `merge` can evaluate them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<Slo>,
+    /// Those behind the first entries of `validity`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Slo>,
 }
 
 /// What repeats a run.
@@ -227,6 +233,9 @@ pub struct ClientHealth {
     pub cpu_max: f64,
     /// Mean share over the measured time, 0 to 1.
     pub cpu_mean: f64,
+    /// Highest mean share over ten seconds in a row of the measured time, 0 to 1: what `client_cpu` is compared with.
+    #[serde(default)]
+    pub cpu_sustained: f64,
     /// Largest resident memory in bytes.
     pub rss_max: u64,
     /// Most file descriptors open at once.

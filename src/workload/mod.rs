@@ -6,7 +6,6 @@
 pub mod arrivals;
 pub mod defaults;
 pub mod plan;
-
 pub mod recording;
 pub mod search;
 
