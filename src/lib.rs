@@ -20,6 +20,7 @@ pub mod workload;
 // floor 2: the outside world
 pub mod client;
 pub mod emulator;
+pub mod machine;
 pub mod snapshot;
 pub mod store;
 

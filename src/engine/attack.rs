@@ -1,12 +1,15 @@
 //! goose, built from data.
 
 use super::silence;
+use crate::store::BarrierError;
 use goose::GooseAttack;
 use goose::client::GooseClientBuilder;
 use goose::config::GooseConfiguration;
 use goose::goose::{Scenario, Transaction, TransactionFunction};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Why a plan could not be run.
@@ -18,6 +21,32 @@ pub enum EngineError {
     /// goose refused.
     #[error("goose failed to run: {0}")]
     Goose(Box<goose::GooseError>),
+    /// The arrivals of an open load could not be computed.
+    #[error("the schedule of the load failed; please report this")]
+    Schedule,
+    /// The shards cannot meet.
+    #[error("the shards cannot start together: {0}")]
+    Barrier(#[from] BarrierError),
+    /// Some shards did not come.
+    #[error("shard {} did not come to '{}' within {waited:?}; start all shards, or wait longer", list(shards), folder.display())]
+    Alone {
+        /// Where they were to meet.
+        folder: PathBuf,
+        /// Which ones, ascending.
+        shards: Vec<u32>,
+        /// How long this one waited.
+        waited: Duration,
+    },
+    /// The agreed start is over.
+    #[error("the agreed start was {by:?} ago; name a later one, and check that all clocks agree")]
+    Late {
+        /// How long ago.
+        by: Duration,
+    },
+}
+
+fn list(shards: &[u32]) -> String {
+    shards.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
 }
 
 impl From<goose::GooseError> for EngineError {
@@ -45,7 +74,8 @@ pub(super) struct Crew {
     pub life: Life,
 }
 
-/// Launches every user of every crew and returns when all their lives have ended.
+/// Launches every user of every crew and returns when all their lives have ended and goose has noticed, which takes it up
+/// to half a second.
 pub(super) async fn launch(crews: Vec<Crew>) -> Result<(), EngineError> {
     silence::install();
     let users = crews.iter().map(|c| c.users).sum();

@@ -1,21 +1,22 @@
 //! The lives of virtual users.
 
-use super::Flow;
-use super::attack::{Crew, EngineError, Life, launch};
-use super::plan::{Job, Plan, Shape, schedule};
+use super::attack::{Crew, EngineError, Life};
+use super::count::{EngineResult, Spot};
+use super::gate::{Gate, Passed};
+use super::plan::{Job, Load, Model, Plan, Shape, schedule};
+use super::staff::Staff;
+use super::start::{StartAt, Started};
+use super::{Flow, load};
 use crate::flow::{ScenarioRun, Session, Visit};
 use crate::model::Outcome;
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-
-/// Messages about faults of our own that are kept; more are counted only.
-const KEPT_MESSAGES: usize = 20;
 
 /// Pause of a virtual user after a scenario that could not be run, so that a dead server is not asked in a tight loop.
 const BACK_OFF: Duration = Duration::from_millis(250);
@@ -23,32 +24,22 @@ const BACK_OFF: Duration = Duration::from_millis(250);
 /// Time on top of the clean-up's grace after which a flow that was stopped is dropped.
 const OVERDUE: Duration = Duration::from_secs(2);
 
-/// What became of a plan.
-#[derive(Debug, Default)]
-pub struct EngineResult {
-    /// [`Shape::Once`]: one run per job, in the order of the jobs. Empty for a load, whose runs go to the sink.
-    pub runs: Vec<ScenarioRun>,
-    /// Scenario runs begun.
-    pub begun: u64,
-    /// Faults of our own: flows that panicked or did not end after a stop.
-    pub harness_errors: u64,
-    /// What the first of them said.
-    pub harness_messages: Vec<String>,
-    /// The session's token fired before the plan was done.
-    pub interrupted: bool,
-    /// Duration of the whole.
-    pub elapsed: Duration,
-}
+/// Clean-up time of a load after the session's stop, and the time on top of it: together with the rest of the way out they
+/// stay below a second.
+const HURRY: Duration = Duration::from_millis(400);
+const OVERDUE_IN_A_HURRY: Duration = Duration::from_millis(300);
 
 /// What the virtual users of a run share.
-struct Pool {
-    session: Arc<Session>,
-    jobs: Vec<Job>,
+pub(super) struct Pool {
+    pub session: Arc<Session>,
+    pub jobs: Vec<Job>,
     flow: Flow,
     /// Cuts flows; a child of the session's token.
-    cut: CancellationToken,
-    /// No scenario begins after this.
-    end: Option<Instant>,
+    pub cut: CancellationToken,
+    /// Time 0 of a load.
+    pub started: Started,
+    stages: Vec<Duration>,
+    hurry: Option<Duration>,
     round: Vec<usize>,
     next: AtomicU64,
     tickets: Vec<AtomicU64>,
@@ -61,14 +52,13 @@ pub(super) async fn run(plan: Plan, session: Arc<Session>, flow: Flow) -> Result
         return Err(EngineError::Nothing("jobs"));
     }
     let began = Instant::now();
-    let duration = match &plan.shape {
-        Shape::Once { .. } => None,
-        Shape::Closed { duration, .. } => *duration,
-    };
     let weights: Vec<u32> = plan.jobs.iter().map(|j| j.weight).collect();
+    let (started, stages, hurry) = match &plan.shape {
+        Shape::Load(load) => (load.started.clone(), load.stages.clone(), Some(HURRY)),
+        Shape::Once { .. } | Shape::Closed { .. } => (Started::default(), Vec::new(), None),
+    };
     let pool = Arc::new(Pool {
         cut: session.stop.child_token(),
-        end: duration.map(|d| began + d),
         round: schedule(&weights),
         next: AtomicU64::new(0),
         tickets: plan.jobs.iter().map(|_| AtomicU64::new(0)).collect(),
@@ -76,28 +66,34 @@ pub(super) async fn run(plan: Plan, session: Arc<Session>, flow: Flow) -> Result
         session,
         jobs: plan.jobs,
         flow,
+        started,
+        stages,
+        hurry,
     });
-    let crews = match plan.shape {
-        Shape::Once { at_once } => once(&pool, at_once),
-        Shape::Closed { users, iterations, gate, .. } => closed(&pool, users, iterations, gate),
-    };
-    let cutting = async {
-        match pool.end {
-            Some(end) => tokio::time::sleep_until((end + plan.grace).into()).await,
-            None => std::future::pending().await,
+    let ended = match plan.shape {
+        Shape::Once { at_once } => once(&pool, at_once).await,
+        Shape::Load(load) => load::run(&pool, load, None, plan.grace).await,
+        Shape::Closed { users, duration, iterations, gate } => {
+            let most = users as usize;
+            let load = Load {
+                model: Model::Closed { users_at: Arc::new(move |_| most), most, iterations },
+                length: duration,
+                stages: Vec::new(),
+                start: StartAt::Now,
+                started: pool.started.clone(),
+                no_more: CancellationToken::new(),
+            };
+            load::run(&pool, load, gate, plan.grace).await
         }
-        pool.cut.cancel();
-        std::future::pending::<()>().await;
     };
-    tokio::select! {
-        ended = launch(crews) => ended?,
-        () = cutting => {}
+    if ended.is_err() {
+        pool.cut.cancel();
     }
-    Ok(pool.result(began))
+    ended.map(|()| pool.result(began))
 }
 
 /// Every job by a user of its own.
-fn once(pool: &Arc<Pool>, at_once: usize) -> Vec<Crew> {
+async fn once(pool: &Arc<Pool>, at_once: usize) -> Result<(), EngineError> {
     let numbers = repetitions(&pool.jobs);
     pool.session.progress.runs_planned.store(pool.jobs.len() as u64, Relaxed);
     pool.note(|notes| {
@@ -113,7 +109,9 @@ fn once(pool: &Arc<Pool>, at_once: usize) -> Vec<Crew> {
         });
         Crew { name: format!("job {index}"), users: 1, life }
     });
-    crews.collect()
+    let mut staff = Staff::new();
+    staff.hire(crews.collect());
+    staff.ended().await
 }
 
 /// Which time each job's scenario and app come up, from 0: the virtual user's number, which keeps end users apart.
@@ -128,22 +126,8 @@ fn repetitions(jobs: &[Job]) -> Vec<u32> {
     numbers
 }
 
-/// A fixed number of users, each with scenario after scenario.
-fn closed(pool: &Arc<Pool>, users: u32, iterations: Option<u32>, gate: Option<watch::Receiver<usize>>) -> Vec<Crew> {
-    let planned = iterations.map_or(0, |i| u64::from(i) * u64::from(users));
-    pool.session.progress.runs_planned.store(planned, Relaxed);
-    let next_user = Arc::new(AtomicU32::new(0));
-    let pool = Arc::clone(pool);
-    let life: Life = Arc::new(move || {
-        let (pool, gate) = (Arc::clone(&pool), gate.clone());
-        let vu = next_user.fetch_add(1, Relaxed);
-        Box::pin(async move { pool.live(vu, iterations, gate).await })
-    });
-    vec![Crew { name: "virtual users".to_owned(), users: users as usize, life }]
-}
-
 impl Pool {
-    fn note<R>(&self, change: impl FnOnce(&mut EngineResult) -> R) -> R {
+    pub(super) fn note<R>(&self, change: impl FnOnce(&mut EngineResult) -> R) -> R {
         change(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -154,7 +138,8 @@ impl Pool {
             () = self.cut.cancelled() => return,
             place = places.acquire_owned() => place,
         };
-        let run = self.visit(index, job, vu, 0).await;
+        let visit = Visit::new(vu, 0, self.ticket(index), self.cut.clone());
+        let run = self.visit(job, visit, None).await;
         drop(place);
         self.note(|notes| {
             if let Some(slot) = notes.runs.get_mut(index) {
@@ -163,21 +148,29 @@ impl Pool {
         });
     }
 
-    /// Scenario after scenario, as long as the shape says.
-    async fn live(&self, vu: u32, iterations: Option<u32>, mut gate: Option<watch::Receiver<usize>>) {
+    /// Scenario after scenario, as long as the gate is open and there are iterations left.
+    pub(super) async fn live(&self, vu: u32, iterations: Option<u32>, gate: &Gate) {
+        let number = usize::try_from(vu).unwrap_or(usize::MAX);
         let mut iteration = 0;
+        // The next scenario is to begin as soon as its user is free, so whatever passes until then is lateness of ours.
+        let mut free = Instant::now();
         while iterations.is_none_or(|limit| iteration < limit) {
-            if !self.may_begin(vu, &mut gate).await {
-                return;
+            match gate.pass(number).await {
+                Passed::Closed => return,
+                Passed::Waited => free = Instant::now(),
+                Passed::AtOnce => {}
             }
             let Some((index, job)) = self.deal() else {
                 return;
             };
-            let run = self.visit(index, job, vu, iteration).await;
+            let mut visit = Visit::new(vu, iteration, self.ticket(index), self.cut.clone());
+            visit.planned = Some(free);
+            let run = self.visit(job, visit, self.spot()).await;
+            free = Instant::now();
             iteration += 1;
             if !matches!(run.outcome, Outcome::Pass | Outcome::Fail) {
                 tokio::select! {
-                    () = tokio::time::sleep(BACK_OFF) => {}
+                    () = tokio::time::sleep(BACK_OFF) => free = Instant::now(),
                     () = self.cut.cancelled() => return,
                 }
             }
@@ -192,53 +185,43 @@ impl Pool {
         Some((index, self.jobs.get(index)?))
     }
 
-    /// Waits at the gate; false when no further scenario may begin.
-    async fn may_begin(&self, vu: u32, gate: &mut Option<watch::Receiver<usize>>) -> bool {
-        let vu = usize::try_from(vu).unwrap_or(usize::MAX);
-        let over = async {
-            match self.end {
-                Some(end) => tokio::time::sleep_until(end.into()).await,
-                None => std::future::pending().await,
-            }
-        };
-        let open = async {
-            match gate {
-                // An error says that nobody moves the gate any more.
-                Some(gate) => gate.wait_for(|running| vu < *running).await.is_ok(),
-                None => true,
-            }
-        };
-        tokio::select! {
-            biased;
-            () = self.cut.cancelled() => false,
-            () = over => false,
-            open = open => open,
-        }
+    fn ticket(&self, job: usize) -> u64 {
+        self.tickets.get(job).map_or(0, |count| count.fetch_add(1, Relaxed))
+    }
+
+    /// Where in a load this moment is.
+    fn spot(&self) -> Option<Spot> {
+        let since = self.started.get()?.at.elapsed();
+        let stage = self.stages.partition_point(|end| *end <= since).min(self.stages.len().saturating_sub(1));
+        Some(Spot { stage, at_us: u64::try_from(since.as_micros()).unwrap_or(u64::MAX) })
     }
 
     /// One way through a job; a panic is caught, noted and told as an error of our own.
-    async fn visit(&self, index: usize, job: &Job, vu: u32, iteration: u32) -> ScenarioRun {
-        self.note(|notes| notes.begun += 1);
-        let ticket = self.tickets.get(index).map_or(0, |count| count.fetch_add(1, Relaxed));
-        let visit = Visit::new(vu, iteration, ticket, self.cut.clone());
+    pub(super) async fn visit(&self, job: &Job, mut visit: Visit, spot: Option<Spot>) -> ScenarioRun {
+        self.note(|notes| notes.count_begun(spot));
+        visit.hurry = self.hurry;
         let began = Instant::now();
         let flow = AssertUnwindSafe(async { (self.flow)(job.clone(), visit.clone()).await }).catch_unwind();
-        let problem = tokio::select! {
+        let (problem, panicked) = tokio::select! {
             ended = flow => match ended {
-                Ok(run) => return run,
-                Err(payload) => message_of(payload.as_ref()),
+                Ok(run) => {
+                    if run.stopped {
+                        self.note(|notes| notes.unfinished += 1);
+                    }
+                    return run;
+                }
+                Err(payload) => (message_of(payload.as_ref()), true),
             },
-            () = self.overdue() => "it did not end after a stop".to_owned(),
+            () = self.overdue() => ("it did not end after a stop".to_owned(), false),
         };
         self.note(|notes| {
-            notes.harness_errors += 1;
-            if notes.harness_messages.len() < KEPT_MESSAGES {
-                notes.harness_messages.push(format!("scenario {}: {problem}", job.scenario.id));
-            }
+            notes.panics += u64::from(panicked);
+            notes.unfinished += u64::from(!panicked);
+            notes.count_fault(|| format!("scenario {}: {problem}", job.scenario.id));
         });
         let reason = Some(format!("difyprobe itself failed: {problem}"));
         let run = ScenarioRun::empty(&job.scenario, &self.label(job), &visit, Outcome::Error, reason);
-        let run = ScenarioRun { elapsed: began.elapsed(), ..run };
+        let run = ScenarioRun { began, elapsed: began.elapsed(), ..run };
         // The flow would have told these; it ended before it could.
         self.session.conclude(&run);
         run
@@ -247,7 +230,20 @@ impl Pool {
     /// Ends when a flow had its clean-up time after a stop and more: goose would wait for it without limit.
     async fn overdue(&self) {
         self.cut.cancelled().await;
-        tokio::time::sleep(self.session.grace + OVERDUE).await;
+        let patient = tokio::time::sleep(self.session.grace + OVERDUE);
+        match self.hurry {
+            None => patient.await,
+            Some(hurry) => {
+                let hurried = async {
+                    self.session.stop.cancelled().await;
+                    tokio::time::sleep(hurry + OVERDUE_IN_A_HURRY).await;
+                };
+                tokio::select! {
+                    () = patient => {}
+                    () = hurried => {}
+                }
+            }
+        }
     }
 
     fn label(&self, job: &Job) -> String {
@@ -264,7 +260,14 @@ impl Pool {
 
     fn result(&self, began: Instant) -> EngineResult {
         let notes = self.note(std::mem::take);
-        EngineResult { interrupted: self.session.stop.is_cancelled(), elapsed: began.elapsed(), ..notes }
+        EngineResult {
+            // Of a closed load nothing is planned.
+            not_begun: notes.planned.saturating_sub(notes.begun + notes.dropped),
+            interrupted: self.session.stop.is_cancelled(),
+            start: self.started.get(),
+            elapsed: began.elapsed(),
+            ..notes
+        }
     }
 }
 
@@ -275,4 +278,4 @@ fn message_of(payload: &(dyn std::any::Any + Send)) -> String {
 
 #[cfg(test)]
 #[path = "life_tests.rs"]
-mod tests;
+pub(super) mod tests;

@@ -4,7 +4,7 @@ use crate::flow::{Pace, SessionOptions, Sink, Target};
 use crate::scenario::parse;
 use std::sync::atomic::AtomicUsize;
 
-fn session(grace: Duration) -> Arc<Session> {
+pub(in crate::engine) fn session(grace: Duration) -> Arc<Session> {
     let client = Options { epoch: Instant::now(), ..Options::default() };
     let options = SessionOptions {
         client,
@@ -19,7 +19,7 @@ fn session(grace: Duration) -> Arc<Session> {
     Arc::new(Session::new(Target { base_url: "http://localhost/v1".into(), apps: vec![] }, options, Sink::collect()))
 }
 
-fn job(id: &str, weight: u32) -> Job {
+pub(in crate::engine) fn job(id: &str, weight: u32) -> Job {
     let text = format!(
         "difyprobe: 1\nid: test.{id}\ntitle: T\ntarget: {{app: [chat], mode: streaming}}\nsteps: [{{id: s, info: }}]\n"
     );
@@ -27,8 +27,8 @@ fn job(id: &str, weight: u32) -> Job {
     Job { scenario: Arc::new(scenario), app: 0, weight }
 }
 
-/// A flow that does `what` with the scenario's id and then passes.
-fn flow<F, W>(what: W) -> Flow
+/// A flow that does `what` with the scenario's id and then passes, or was stopped.
+pub(in crate::engine) fn flow<F, W>(what: W) -> Flow
 where
     F: Future<Output = ()> + Send + 'static,
     W: Fn(String, Visit) -> F + Send + Sync + 'static,
@@ -37,7 +37,8 @@ where
         let work = what(job.scenario.id.clone(), visit.clone());
         Box::pin(async move {
             work.await;
-            ScenarioRun::empty(&job.scenario, "", &visit, Outcome::Pass, None)
+            let run = ScenarioRun::empty(&job.scenario, "", &visit, Outcome::Pass, None);
+            ScenarioRun { stopped: visit.stop.is_cancelled(), ..run }
         })
     })
 }
@@ -177,14 +178,15 @@ async fn weights_hold_over_all_users_also_with_fewer_users_than_jobs() {
 
 #[tokio::test]
 async fn a_gate_holds_users_back() {
-    let (gate, gated) = watch::channel(1);
+    let gate = Arc::new(Gate::new(1));
+    let gated = Arc::clone(&gate);
     let seen: Arc<Mutex<Vec<u32>>> = Arc::default();
     let kept = Arc::clone(&seen);
     let work = flow(move |_, visit| {
         let mut seen = kept.lock().unwrap();
         seen.push(visit.vu);
         if visit.vu == 0 && visit.iteration == 4 {
-            gate.send_replace(2);
+            gate.set(2);
         }
         async { tokio::task::yield_now().await }
     });

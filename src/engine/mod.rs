@@ -4,14 +4,23 @@
 //! virtual user, flows are stopped by a token that every await sees, a panic is caught and counted. goose prints nothing,
 //! listens on nothing and measures nothing here.
 
+mod arrivals;
 mod attack;
+mod count;
+mod desk;
+mod gate;
 mod life;
+mod load;
 mod plan;
 mod silence;
+mod staff;
+mod start;
 
 pub use attack::{EngineError, interrupt};
-pub use life::EngineResult;
-pub use plan::{Job, Plan, Shape, schedule};
+pub use count::{Begun, EngineResult};
+pub use gate::Gate;
+pub use plan::{Arrival, Job, Load, Model, Plan, Shape, schedule};
+pub use start::{Start, StartAt, Started};
 
 use crate::flow::{ScenarioRun, Session, Visit, run_scenario};
 use std::pin::Pin;

@@ -1,9 +1,11 @@
 //! What is to be run, and who runs what.
 
+use super::gate::Gate;
+use super::start::{StartAt, Started};
 use crate::scenario::ast::Scenario;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 /// One scenario on one app.
 #[derive(Clone)]
@@ -12,12 +14,12 @@ pub struct Job {
     pub scenario: Arc<Scenario>,
     /// Index of the app in the session's target.
     pub app: usize,
-    /// Share of the load; 1 where all are alike, 0 is taken as 1. Without meaning for [`Shape::Once`].
+    /// Share of the load; 1 where all are alike, 0 is taken as 1. Without meaning for [`Shape::Once`] and for arrivals,
+    /// which name their job.
     pub weight: u32,
 }
 
 /// How much, how long.
-#[derive(Clone)]
 pub enum Shape {
     /// Every job once, by a virtual user of its own.
     Once {
@@ -32,13 +34,65 @@ pub enum Shape {
         duration: Option<Duration>,
         /// Scenarios that each virtual user runs.
         iterations: Option<u32>,
-        /// Number of virtual users that may run, from user 0 on; the others wait. Lets ramps be laid over a run.
-        gate: Option<watch::Receiver<usize>>,
+        /// Holds virtual users back. `None` lets all of them run.
+        gate: Option<Arc<Gate>>,
+    },
+    /// A load by a schedule.
+    Load(Load),
+}
+
+/// A load by a schedule. Time 0 is its start.
+pub struct Load {
+    /// What begins scenarios.
+    pub model: Model,
+    /// After this no scenario begins; `None` leaves the end to the model, the tokens or the session's stop.
+    pub length: Option<Duration>,
+    /// Ends of the stages, ascending, for counting what a closed load began in each. Arrivals name their stage.
+    pub stages: Vec<Duration>,
+    /// When time 0 is.
+    pub start: StartAt,
+    /// Told when time 0 is known, before anything is sent.
+    pub started: Started,
+    /// Ends the load in good order: no scenario begins any more, those under way have the plan's grace.
+    pub no_more: CancellationToken,
+}
+
+/// What begins scenarios.
+pub enum Model {
+    /// Arrivals that wait for nobody.
+    Open {
+        /// In order of time.
+        arrivals: Box<dyn Iterator<Item = Arrival> + Send>,
+        /// Scenarios under way at the same time; an arrival that finds this many is dropped and counted, never sent late.
+        max_in_flight: usize,
+    },
+    /// Users, each beginning the next scenario when one is done.
+    Closed {
+        /// Users that may run at a time in microseconds since the start. One too many finishes its scenario first.
+        users_at: Arc<dyn Fn(u64) -> usize + Send + Sync>,
+        /// The most that `users_at` ever gives.
+        most: usize,
+        /// Scenarios that each user runs.
+        iterations: Option<u32>,
     },
 }
 
+/// A scenario that is to begin at a given time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its number over all shards, from 0: its data, seeds and end user follow from it, whoever sends it.
+    pub index: u64,
+    /// Planned time in microseconds since the start of the schedule.
+    pub at_us: u64,
+    /// Its stage.
+    pub stage: usize,
+    /// Index of its job in the plan.
+    pub job: usize,
+    /// Picks data rows.
+    pub ticket: u64,
+}
+
 /// What is to be run.
-#[derive(Clone)]
 pub struct Plan {
     /// The jobs; at least one.
     pub jobs: Vec<Job>,

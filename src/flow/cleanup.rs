@@ -42,7 +42,7 @@ fn base_path(base_url: &str) -> &str {
     after_scheme.find('/').and_then(|slash| after_scheme.get(slash..)).unwrap_or("")
 }
 
-/// Runs the clean-up. After a stop it gets the session's grace time and no more.
+/// Runs the clean-up. After a stop it gets the session's grace time and no more, or less where the visit is in a hurry.
 pub(super) async fn run(walk: &Walk<'_>, mut lane: Lane) {
     let patience = CancellationToken::new();
     lane.stop = patience.clone();
@@ -54,13 +54,27 @@ pub(super) async fn run(walk: &Walk<'_>, mut lane: Lane) {
     };
     let limit = async {
         walk.visit.stop.cancelled().await;
-        tokio::time::sleep(walk.session.grace).await;
+        tokio::select! {
+            () = tokio::time::sleep(walk.session.grace) => {}
+            () = hurried(walk) => {}
+        }
         patience.cancel();
         std::future::pending::<()>().await;
     };
     tokio::select! {
         () = work => {}
         () = limit => {}
+    }
+}
+
+/// Ends when a visit that is in a hurry has no more time after the session's stop.
+async fn hurried(walk: &Walk<'_>) {
+    match walk.visit.hurry {
+        None => std::future::pending().await,
+        Some(time) => {
+            walk.session.stop.cancelled().await;
+            tokio::time::sleep(time).await;
+        }
     }
 }
 
@@ -91,6 +105,7 @@ async fn delete_rest(walk: &Walk<'_>, stop: &CancellationToken) {
         let origin = origin(walk, STEP, At::default());
         let exchange = session.send(built, &walk.app.app.label, origin, None, stop).await;
         if let Some(problem) = problem(&exchange) {
+            walk.log().left += 1;
             walk.log().cleanup_failures.push(format!("conversation {id} of user `{user}` was not deleted: {problem}"));
         }
     }

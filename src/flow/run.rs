@@ -23,10 +23,12 @@ pub struct Visit {
     pub iteration: u32,
     /// Number of this visit among all of its scenario, over all virtual users, from 0; picks data rows.
     pub ticket: u64,
-    /// Planned send of the first request (open model).
+    /// Planned send of the first request; `None` where nothing is planned, as in a check.
     pub planned: Option<Instant>,
     /// Stops this visit; a child of the session's token.
     pub stop: CancellationToken,
+    /// Clean-up time after the session's stop, where that is less than the session's grace.
+    pub hurry: Option<Duration>,
     pub(super) name: String,
 }
 
@@ -38,7 +40,14 @@ impl Visit {
 
     /// A visit.
     pub fn new(vu: u32, iteration: u32, ticket: u64, stop: CancellationToken) -> Visit {
-        Visit { vu, iteration, ticket, planned: None, stop, name: format!("{vu}/{iteration}") }
+        Visit { vu, iteration, ticket, planned: None, stop, hurry: None, name: format!("{vu}/{iteration}") }
+    }
+
+    /// The visit of an arrival of an open load. Each arrival is a virtual user of its own, with the arrival's number: what
+    /// it sends does not depend on which process sends it, nor on what else is under way.
+    pub fn arrival(index: u64, ticket: u64, planned: Instant, stop: CancellationToken) -> Visit {
+        let vu = u32::try_from(index % (u64::from(u32::MAX) + 1)).unwrap_or(u32::MAX);
+        Visit { planned: Some(planned), ..Visit::new(vu, 0, ticket, stop) }
     }
 }
 
@@ -71,8 +80,13 @@ pub struct ScenarioRun {
     pub requests: u64,
     /// Duration, clean-up left out.
     pub elapsed: Duration,
-    /// Planned start (open model).
+    /// Planned begin; `None` where nothing is planned.
     pub planned: Option<Instant>,
+    /// Actual begin.
+    pub began: Instant,
+    /// Conversations that it created and did not delete, be it for want of time or because deleting failed. None where
+    /// they are kept on purpose.
+    pub left: u64,
 }
 
 impl ScenarioRun {
@@ -93,6 +107,8 @@ impl ScenarioRun {
             requests: 0,
             elapsed: Duration::ZERO,
             planned: visit.planned,
+            began: Instant::now(),
+            left: 0,
         }
     }
 }
@@ -157,7 +173,8 @@ pub(super) struct Log {
     pub conversations: Vec<(String, String)>,
     /// Captures that did not come: name and why.
     pub missing: Vec<(String, String)>,
-    pub planned: Option<Instant>,
+    /// Conversations that could not be deleted.
+    pub left: u64,
 }
 
 /// One way through a scenario, while it lasts.
@@ -204,17 +221,11 @@ async fn walk(session: &Session, scenario: &Scenario, app: &AppTarget, visit: &V
     // Different apps get different values, so that what one stores is not taken for another's.
     let place = format!("{}@{}", scenario.id, app.app.label);
     let renderer = Renderer::for_iteration(session.seed, &place, visit.vu.into(), visit.iteration.into());
-    let walk = Walk {
-        session,
-        scenario,
-        app,
-        visit,
-        filled: form::fill(&app.app.inputs, &renderer),
-        log: Mutex::new(Log { planned: visit.planned, ..Log::default() }),
-    };
+    let walk =
+        Walk { session, scenario, app, visit, filled: form::fill(&app.app.inputs, &renderer), log: Mutex::default() };
     let run_id = scope::RunId { id: &session.run_id, seed: session.seed };
     let mut lane = match scope::start(run_id, scenario, app, visit, &renderer) {
-        Ok(names) => Lane::new(names, renderer, visit.stop.clone()),
+        Ok(names) => Lane::new(names, renderer, visit.stop.clone()).due(visit.planned),
         Err(error) => {
             return ScenarioRun::empty(scenario, &app.app.label, visit, Outcome::CouldNotRun, Some(error.to_string()));
         }
@@ -222,10 +233,10 @@ async fn walk(session: &Session, scenario: &Scenario, app: &AppTarget, visit: &V
     let ended = run_steps(&walk, &mut lane, &scenario.steps).await.err();
     let elapsed = began.elapsed();
     cleanup::run(&walk, lane).await;
-    conclude(&walk, ended, elapsed)
+    ScenarioRun { began, elapsed, ..conclude(&walk, ended) }
 }
 
-fn conclude(walk: &Walk<'_>, ended: Option<Halt>, elapsed: Duration) -> ScenarioRun {
+fn conclude(walk: &Walk<'_>, ended: Option<Halt>) -> ScenarioRun {
     let log = std::mem::take(&mut *walk.log());
     let stopped = matches!(ended, Some(Halt::Stopped));
     let unfit = matches!(ended, Some(Halt::NotApplicable(_)));
@@ -249,7 +260,7 @@ fn conclude(walk: &Walk<'_>, ended: Option<Halt>, elapsed: Duration) -> Scenario
         failures: log.failures,
         cleanup_failures: log.cleanup_failures,
         requests: log.requests,
-        elapsed,
+        left: log.left,
         ..ScenarioRun::empty(walk.scenario, &walk.app.app.label, walk.visit, outcome, reason)
     }
 }

@@ -8,7 +8,7 @@ use crate::model::{Exchange, FaultClass, Origin, Outcome};
 use crate::sse::TimedFrame;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -63,6 +63,10 @@ pub struct Progress {
     pub runs_failed: AtomicU64,
     /// Scenario runs planned; 0 where their number is open.
     pub runs_planned: AtomicU64,
+    /// Arrivals whose time came (open model).
+    pub arrivals: AtomicU64,
+    /// Arrivals that were dropped because too many scenarios were under way.
+    pub dropped: AtomicU64,
     /// Exchanges and runs that found the judge's channel full.
     pub not_judged: AtomicU64,
 }
@@ -105,6 +109,8 @@ pub struct Session {
     pub grace: Duration,
     /// Limits where a step gives none.
     pub limits: Limits,
+    /// Offset 0 of all recorded times.
+    pub epoch: Instant,
     /// Counters.
     pub progress: Progress,
     client: Client,
@@ -118,6 +124,7 @@ impl Session {
         let client = Options { secrets: target.secrets(), ..options.client };
         Session {
             limits: client.limits,
+            epoch: client.epoch,
             client: Client::new(client),
             target,
             run_id: options.run_id,
@@ -160,6 +167,12 @@ impl Session {
         }
         self.finish(Finished::Exchange(Arc::clone(&exchange)));
         exchange
+    }
+
+    /// When an exchange ended.
+    pub(super) fn end_of(&self, exchange: &Exchange) -> Option<Instant> {
+        let since_epoch = exchange.timing.sent_us.saturating_add(exchange.timing.end_us);
+        self.epoch.checked_add(Duration::from_micros(since_epoch))
     }
 
     /// Places for requests that are to be in flight together; see [`Client::reserve`].

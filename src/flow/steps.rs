@@ -15,7 +15,7 @@ use futures_util::future::join_all;
 use serde_json::{Map, Value};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -45,6 +45,8 @@ pub(super) struct Lane {
     pub captured: Vec<(String, Value)>,
     /// Stops the lane.
     pub stop: CancellationToken,
+    /// Planned send of its next request; `None` where nothing is planned.
+    due: Option<Instant>,
     seat: Seat,
 }
 
@@ -83,8 +85,24 @@ impl Lane {
             renderer: Arc::new(renderer),
             captured: Vec::new(),
             stop,
+            due: None,
             seat: Seat::Queue,
         }
+    }
+
+    /// The lane with the planned send of its first request.
+    pub fn due(self, due: Option<Instant>) -> Lane {
+        Lane { due, ..self }
+    }
+
+    /// A wait that the scenario asks for is part of the plan.
+    fn postpone(&mut self, by: Duration) {
+        self.due = self.due.and_then(|due| due.checked_add(by));
+    }
+
+    /// What follows goes out as soon as this has ended, so whatever passes until it does is lateness of ours.
+    fn ended(&mut self, at: Option<Instant>) {
+        self.due = self.due.and(at);
     }
 
     /// A lane beside this one; `number` tells it from the other lanes of the step.
@@ -142,6 +160,7 @@ pub(super) async fn run_step(walk: &Walk<'_>, lane: &mut Lane, step: &Step) -> R
         let mut round = Lane { captured: Vec::new(), ..lane.clone() };
         scope::bind(&mut round.scope, name, row);
         run_once(walk, &mut round, step, &about).await?;
+        lane.due = round.due;
         captured.extend(round.captured);
     }
     lane.gather(captured);
@@ -150,19 +169,19 @@ pub(super) async fn run_step(walk: &Walk<'_>, lane: &mut Lane, step: &Step) -> R
 
 async fn run_once(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str) -> Result<(), Halt> {
     if let Some(wait) = step.wait {
-        sleep(wait, &lane.stop).await?;
+        sleep(wait, lane).await?;
     }
     if lane.stop.is_cancelled() {
         return Err(Halt::Stopped);
     }
     match &step.action {
         Action::Parallel(parallel) => run_parallel(walk, lane, step, parallel).await?,
-        Action::Pause(time) => sleep(*time, &lane.stop).await?,
+        Action::Pause(time) => sleep(*time, lane).await?,
         _ => run_request(walk, lane, step, about).await?,
     }
     if let (Some(think), true) = (&step.think, walk.session.pace.honour_think) {
         let seed = walk.seed(&format!("think {}", step.id));
-        sleep(think_time(think, &mut fastrand::Rng::with_seed(seed)), &lane.stop).await?;
+        sleep(think_time(think, &mut fastrand::Rng::with_seed(seed)), lane).await?;
     }
     Ok(())
 }
@@ -177,16 +196,19 @@ async fn run_parallel(walk: &Walk<'_>, lane: &mut Lane, step: &Step, parallel: &
         scope::bind(&mut lane.scope, "lane", copy.into());
         async move {
             let ended = run_steps(walk, &mut lane, steps).await;
-            (ended, lane.captured)
+            (ended, lane.captured, lane.due)
         }
     });
     let ended = join_all(lanes).await;
     let mut halt = Ok(());
     let mut captured = Vec::new();
-    for (result, of_lane) in ended {
+    let mut last = None;
+    for (result, of_lane, due) in ended {
         captured.extend(of_lane);
+        last = last.max(due);
         halt = halt.and(result);
     }
+    lane.ended(last);
     lane.gather(captured);
     halt
 }
@@ -204,7 +226,7 @@ async fn seats(walk: &Walk<'_>, lane: &Lane, wanted: usize) -> Vec<Seat> {
 
 async fn run_request(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str) -> Result<(), Halt> {
     let mut built = built(walk, lane, step)?;
-    built.call.planned = walk.log().planned.take();
+    built.call.planned = lane.due;
     built.place = lane.seat.place();
     let user = built.user.clone();
     let during = match &step.action {
@@ -215,12 +237,15 @@ async fn run_request(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str)
         None => (send(walk, lane, step, built, None).await, Ok(())),
         Some(during) => send_beside(walk, lane, step, built, during).await,
     };
+    // Steps beside a stream may have ended after it.
+    lane.ended(lane.due.max(walk.session.end_of(&exchange)));
+    let document = document::document(&exchange, walk.app.app.mode);
+    // What a stream that was cut has created is on the server all the same.
+    super::cleanup::note(walk, &exchange, &document, user.as_deref());
     if is_stopped(&exchange, lane) {
         return Err(Halt::Stopped);
     }
-    let document = document::document(&exchange, walk.app.app.mode);
     let taken = take_captures(walk, lane, step, &document, &exchange);
-    super::cleanup::note(walk, &exchange, &document, user.as_deref());
     check(walk, lane, step, &exchange, &document, about);
     beside?;
     unreachable(&exchange)?;
@@ -290,6 +315,7 @@ async fn send_beside(
                 scope::bind(&mut beside.scope, name, value);
             }
         }
+        beside.ended(Some(Instant::now()));
         Ok(run_steps(walk, &mut beside, &during.steps).await)
     };
     let (exchange, ran) = tokio::join!(send(walk, lane, step, built, Some(to)), steps);
@@ -297,6 +323,7 @@ async fn send_beside(
     for (name, value) in beside.captured {
         lane.capture(&name, value);
     }
+    lane.due = lane.due.max(beside.due);
     (exchange, ended)
 }
 
@@ -420,10 +447,19 @@ pub(super) fn origin(walk: &Walk<'_>, step: &str, at: At) -> Origin {
     }
 }
 
-async fn sleep(time: Duration, stop: &CancellationToken) -> Result<(), Halt> {
+/// Waits, from the moment the lane was ready where that is known: a plan that adds up lateness would drift.
+async fn sleep(time: Duration, lane: &mut Lane) -> Result<(), Halt> {
+    lane.postpone(time);
+    let until = lane.due.or_else(|| Instant::now().checked_add(time));
+    let wait = async {
+        match until {
+            Some(until) => tokio::time::sleep_until(until.into()).await,
+            None => std::future::pending().await,
+        }
+    };
     tokio::select! {
-        () = tokio::time::sleep(time) => Ok(()),
-        () = stop.cancelled() => Err(Halt::Stopped),
+        () = wait => Ok(()),
+        () = lane.stop.cancelled() => Err(Halt::Stopped),
     }
 }
 

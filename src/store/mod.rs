@@ -1,8 +1,10 @@
 //! The only place that touches files: transcripts in and out, texts in, reports out.
 
+mod barrier;
 mod capture;
 mod files;
 mod transcripts;
 
+pub use barrier::{Barrier, BarrierError, BarrierState};
 pub use files::{OutputFile, StoreError, files_below, read_bytes, read_text, write_atomic};
 pub use transcripts::{Loaded, Skipped, load, load_transcripts, save_transcript};
