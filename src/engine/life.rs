@@ -39,7 +39,8 @@ pub(super) struct Pool {
     /// Time 0 of a load.
     pub started: Started,
     stages: Vec<Duration>,
-    hurry: Option<Duration>,
+    /// A load by a schedule: sends are planned, and a stop is in a hurry.
+    scheduled: bool,
     round: Vec<usize>,
     next: AtomicU64,
     tickets: Vec<AtomicU64>,
@@ -53,9 +54,9 @@ pub(super) async fn run(plan: Plan, session: Arc<Session>, flow: Flow) -> Result
     }
     let began = Instant::now();
     let weights: Vec<u32> = plan.jobs.iter().map(|j| j.weight).collect();
-    let (started, stages, hurry) = match &plan.shape {
-        Shape::Load(load) => (load.started.clone(), load.stages.clone(), Some(HURRY)),
-        Shape::Once { .. } | Shape::Closed { .. } => (Started::default(), Vec::new(), None),
+    let (started, stages, scheduled) = match &plan.shape {
+        Shape::Load(load) => (load.started.clone(), load.stages.clone(), true),
+        Shape::Once { .. } | Shape::Closed { .. } => (Started::default(), Vec::new(), false),
     };
     let pool = Arc::new(Pool {
         cut: session.stop.child_token(),
@@ -68,7 +69,7 @@ pub(super) async fn run(plan: Plan, session: Arc<Session>, flow: Flow) -> Result
         flow,
         started,
         stages,
-        hurry,
+        scheduled,
     });
     let ended = match plan.shape {
         Shape::Once { at_once } => once(&pool, at_once).await,
@@ -164,7 +165,7 @@ impl Pool {
                 return;
             };
             let mut visit = Visit::new(vu, iteration, self.ticket(index), self.cut.clone());
-            visit.planned = Some(free);
+            visit.planned = self.scheduled.then_some(free);
             let run = self.visit(job, visit, self.spot()).await;
             free = Instant::now();
             iteration += 1;
@@ -199,7 +200,7 @@ impl Pool {
     /// One way through a job; a panic is caught, noted and told as an error of our own.
     pub(super) async fn visit(&self, job: &Job, mut visit: Visit, spot: Option<Spot>) -> ScenarioRun {
         self.note(|notes| notes.count_begun(spot));
-        visit.hurry = self.hurry;
+        visit.hurry = self.scheduled.then_some(HURRY);
         let began = Instant::now();
         let flow = AssertUnwindSafe(async { (self.flow)(job.clone(), visit.clone()).await }).catch_unwind();
         let (problem, panicked) = tokio::select! {
@@ -231,18 +232,13 @@ impl Pool {
     async fn overdue(&self) {
         self.cut.cancelled().await;
         let patient = tokio::time::sleep(self.session.grace + OVERDUE);
-        match self.hurry {
-            None => patient.await,
-            Some(hurry) => {
-                let hurried = async {
-                    self.session.stop.cancelled().await;
-                    tokio::time::sleep(hurry + OVERDUE_IN_A_HURRY).await;
-                };
-                tokio::select! {
-                    () = patient => {}
-                    () = hurried => {}
-                }
-            }
+        let hurried = async {
+            self.session.stop.cancelled().await;
+            tokio::time::sleep(HURRY + OVERDUE_IN_A_HURRY).await;
+        };
+        tokio::select! {
+            () = patient => {}
+            () = hurried, if self.scheduled => {}
         }
     }
 

@@ -1,14 +1,15 @@
 //! The engine end to end: goose users, a real server, stops, and silence on stdout.
 
 use super::flow::{Server, options, serve, session};
-use difyprobe::engine::{EngineResult, Job, Plan, Shape, interrupt, run};
+use difyprobe::engine::{Arrival, EngineResult, Job, Load, Model, Plan, Shape, StartAt, Started, interrupt, run};
 use difyprobe::flow::{Session, SessionOptions};
-use difyprobe::model::Outcome;
+use difyprobe::model::{Exchange, Outcome};
 use difyprobe::scenario::parse;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
 
 /// Set for the test process that stops by [`interrupt`].
 const INTERRUPT: &str = "DIFYPROBE_TEST_INTERRUPT";
@@ -114,4 +115,82 @@ async fn a_closed_load_of_four_users_ends_in_time() {
     users.dedup();
     assert_eq!(users, [0, 1, 2, 3]);
     assert_eq!(exchanges.len() as u64, result.begun, "one request per visit, nothing is deleted");
+}
+
+fn open_load(gap: Duration, count: u64, length: Duration) -> Shape {
+    let at = move |n: u64| n * gap.as_micros() as u64;
+    let arrivals = (0..count).map(move |n| Arrival { index: n, at_us: at(n), stage: 0, job: 0, ticket: n });
+    Shape::Load(Load {
+        model: Model::Open { arrivals: Box::new(arrivals), max_in_flight: 2_000 },
+        length: Some(length),
+        stages: vec![length],
+        start: StartAt::Now,
+        started: Started::default(),
+        no_more: CancellationToken::new(),
+    })
+}
+
+#[tokio::test]
+async fn every_request_of_an_open_load_has_a_planned_send_that_follows_from_the_schedule_and_the_waits() {
+    let server = Arc::new(Server { mode: Some("chat"), ..Server::default() });
+    let mut options = options();
+    options.pace.honour_think = true;
+    let session = session(&serve(&server).await, options).await;
+    let steps = "
+  - { id: one, chat: { query: hi }, capture: { conv: $.conversation_id }, think: 40ms }
+  - { id: two, wait: 30ms, chat: { query: hi, conversation: '${{ conv }}' } }
+  - { id: three, chat: { query: hi, conversation: '${{ conv }}' } }
+  - { id: side, parallel: { branches: [ [ { id: a, info: } ], [ { id: pause, pause: 20ms }, { id: b, info: } ] ] } }
+  - { id: last, info: }";
+    let shape = open_load(Duration::from_millis(15), 4, Duration::from_millis(60));
+    let grace = Duration::from_secs(30);
+    let plan = Plan { jobs: vec![job("test.one", steps)], shape, grace };
+    let result = run(plan, Arc::clone(&session)).await.unwrap();
+    assert_eq!((result.planned, result.begun, result.dropped, result.unfinished), (4, 4, 0, 0));
+    let start = result.start.unwrap().at.saturating_duration_since(session.epoch).as_micros() as u64;
+    let exchanges = session.take_exchanges();
+    for user in 0..4 {
+        let of = |step: &str| -> &Exchange {
+            exchanges
+                .iter()
+                .find(|e| e.origin.user == user && e.origin.step == step)
+                .unwrap_or_else(|| panic!("{step}"))
+        };
+        let planned = |step: &str| of(step).timing.planned_us.unwrap_or_else(|| panic!("{step} is not planned"));
+        let end = |step: &str| of(step).timing.sent_us + of(step).timing.end_us;
+        let near = |step: &str, expected: u64| {
+            let planned = planned(step);
+            assert!(planned.abs_diff(expected) <= 2, "{step} of {user}: {planned}, not {expected}");
+            assert!(of(step).timing.sent_us + 1 >= planned, "{step} of {user} went out early");
+        };
+        near("one", start + u64::from(user) * 15_000);
+        near("two", end("one") + 70_000);
+        near("three", end("two"));
+        near("a", end("three"));
+        near("b", end("three") + 20_000);
+        near("last", end("a").max(end("b")));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stop_ends_many_open_streams_soon() {
+    const STREAMS: u64 = 300;
+    let server = Arc::new(Server { mode: Some("chat"), hangs: true, ..Server::default() });
+    let options = SessionOptions { grace: Duration::from_secs(60), ..options() };
+    let stop = options.stop.clone();
+    let session = session(&serve(&server).await, options).await;
+    let shape = open_load(Duration::from_millis(1), 100_000, Duration::from_secs(100));
+    let plan = Plan { jobs: vec![job("test.one", CHAT)], shape, grace: Duration::from_secs(100) };
+    let running = tokio::spawn(run(plan, Arc::clone(&session)));
+    while session.progress.open_streams.load(Relaxed) < STREAMS {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let asked = Instant::now();
+    stop.cancel();
+    let result = running.await.unwrap().unwrap();
+    // A second is promised; a test machine may be busy with other things.
+    assert!(asked.elapsed() < Duration::from_secs(4), "{:?}, and not the grace of the session", asked.elapsed());
+    assert!(result.interrupted && result.unfinished >= STREAMS, "{} unfinished", result.unfinished);
+    assert_eq!(result.unfinished, result.begun);
+    assert_eq!((result.harness_errors, session.progress.open_streams.load(Relaxed)), (0, 0));
 }

@@ -29,6 +29,8 @@ pub struct Server {
     pub refuses_lists: Option<&'static str>,
     /// Streams stay open until they are stopped.
     pub hangs: bool,
+    /// Conversations cannot be deleted.
+    pub keeps: bool,
 }
 
 struct Json(Value);
@@ -102,6 +104,7 @@ async fn answer(State(server): State<Arc<Server>>, request: Request) -> Response
             server.stopped.cancel();
             Json(json!({"result": "success"})).into_response()
         }
+        ("DELETE", _) if server.keeps => refusal(500, "internal_server_error"),
         ("DELETE", path) => match server.conversations.lock().unwrap().remove(path.rsplit('/').next().unwrap()) {
             true => StatusCode::NO_CONTENT.into_response(),
             false => refusal(404, "not_found"),
@@ -246,6 +249,31 @@ finally:
     let steps: Vec<&str> = exchanges.iter().map(|e| e.origin.step.as_str()).collect();
     assert_eq!(steps, ["good", "bad", "drop-kept"], "deleted once, not again");
     assert_eq!(run.cleanup_failures, ["flow.yaml:17:73: step `drop-kept`: expected status 599, got 204"]);
+}
+
+#[tokio::test]
+async fn what_a_stopped_stream_left_on_the_server_is_deleted_or_told() {
+    for keeps in [false, true] {
+        let server = Arc::new(Server { mode: Some("chat"), hangs: true, keeps, ..Server::default() });
+        let options = SessionOptions { grace: Duration::from_secs(30), ..options() };
+        let stop = options.stop.clone();
+        let session = session(&serve(&server).await, options).await;
+        let text = "difyprobe: 1\nid: test.flow\ntitle: T\ntarget: {app: [chat], mode: streaming}\nsteps:\n  - { id: a, chat: { query: hi } }\n";
+        let scenario = parse("flow.yaml", text).unwrap();
+        let stopping = async {
+            // The first event comes after the head; a stop before it would leave nobody knowing of the conversation.
+            while server.conversations.lock().unwrap().is_empty() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            stop.cancel();
+        };
+        let visit = Visit::first(session.stop.clone());
+        let (run, ()) = tokio::join!(run_scenario(&session, &scenario, 0, visit), stopping);
+        assert!(run.stopped);
+        assert_eq!((run.left, run.cleanup_failures.len()), (u64::from(keeps), usize::from(keeps)));
+        assert_eq!(server.conversations.lock().unwrap().is_empty(), !keeps);
+    }
 }
 
 #[tokio::test]
