@@ -18,7 +18,7 @@ pub use failure::FailureClass;
 pub use metric::Metric;
 pub use recorder::{Recorder, Totals, TurnFilter};
 pub use row::LatencyRow;
-pub use sample::{Sample, Turn, sample, sample_from_frames};
+pub use sample::{Sample, Turn, sample, sample_from_frames, sample_parsed};
 pub use slo::{Measure, Op, Scope, Slo, Stat};
 pub use stats::{ci95, ci95_ranks};
 pub use summary::{LOAD_SCHEMA, LoadSummary};
