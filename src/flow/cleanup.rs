@@ -1,6 +1,7 @@
 //! What always happens at the end: the `finally` steps, then the deletion of conversations that are still there.
 
 use super::call::{Built, deletion_call};
+use super::document::Document;
 use super::run::Walk;
 use super::steps::{Halt, Lane, origin, run_step};
 use crate::client::Place;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 const STEP: &str = "cleanup";
 
 /// Notes what an exchange means for the clean-up: a conversation that now exists, or one that is gone.
-pub(super) fn note(walk: &Walk<'_>, exchange: &Exchange, document: &Value, user: Option<&str>) {
+pub(super) fn note(walk: &Walk<'_>, exchange: &Exchange, document: &Document<'_>, user: Option<&str>) {
     if !(200..300).contains(&exchange.status()) {
         return;
     }
@@ -22,7 +23,8 @@ pub(super) fn note(walk: &Walk<'_>, exchange: &Exchange, document: &Value, user:
     let conversations = &mut walk.log().conversations;
     match route.endpoint {
         Endpoint::ChatMessages => {
-            if let (Some(id), Some(user)) = (document.get("conversation_id").and_then(Value::as_str), user) {
+            let id = document.member("conversation_id");
+            if let (Some(id), Some(user)) = (id.and_then(Value::as_str), user) {
                 let mine = (id.to_owned(), user.to_owned());
                 if !id.is_empty() && !conversations.contains(&mine) {
                     conversations.push(mine);

@@ -1,6 +1,7 @@
 //! What all flows of a run share: the client, the target, where recordings go, counters.
 
 use super::call::Built;
+use super::observed::Observed;
 use super::run::ScenarioRun;
 use super::target::Target;
 use crate::client::{Client, Limits, Options, Reserved};
@@ -23,7 +24,7 @@ pub struct Pace {
 #[derive(Debug)]
 pub enum Finished {
     /// One exchange.
-    Exchange(Arc<Exchange>),
+    Exchange(Arc<Observed>),
     /// One way through a scenario; its exchanges were told before.
     Run(Box<ScenarioRun>),
 }
@@ -147,13 +148,13 @@ impl Session {
         origin: Origin,
         watch: Option<mpsc::UnboundedSender<TimedFrame>>,
         stop: &CancellationToken,
-    ) -> Arc<Exchange> {
+    ) -> Arc<Observed> {
         let id = self.next_id.fetch_add(1, Relaxed);
         let recorded = {
             let _flight = Flight::begin(&self.progress, built.streams);
             self.client.send_in(built.place, built.call, watch, stop).await
         };
-        let exchange = Arc::new(Exchange {
+        let exchange = Arc::new(Observed::new(Exchange {
             id,
             app: app.to_owned(),
             origin,
@@ -161,7 +162,7 @@ impl Session {
             reply: recorded.reply,
             fault: recorded.fault,
             timing: recorded.timing,
-        });
+        }));
         if exchange.fault.as_ref().is_some_and(|f| f.class != FaultClass::Cancelled) {
             self.progress.faults.fetch_add(1, Relaxed);
         }
@@ -192,7 +193,7 @@ impl Session {
     fn finish(&self, finished: Finished) {
         match (&self.sink, finished) {
             (Sink::Collect(kept), Finished::Exchange(exchange)) => {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&exchange.exchange));
             }
             (Sink::Collect(_), Finished::Run(_)) => {}
             (Sink::Channel(to), finished) => {

@@ -2,6 +2,8 @@
 
 use super::body::BuildError;
 use super::call::{Built, Caller, build};
+use super::document::Document;
+use super::observed::Observed;
 use super::run::Walk;
 use super::scope::Names;
 use super::{document, expect, path, scope};
@@ -239,7 +241,7 @@ async fn run_request(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str)
     };
     // Steps beside a stream may have ended after it.
     lane.ended(lane.due.max(walk.session.end_of(&exchange)));
-    let document = document::document(&exchange, walk.app.app.mode);
+    let document = Document::new(&exchange, walk.app.app.mode);
     // What a stream that was cut has created is on the server all the same.
     super::cleanup::note(walk, &exchange, &document, user.as_deref());
     if is_stopped(&exchange, lane) {
@@ -291,7 +293,7 @@ async fn send(
     step: &Step,
     built: Built,
     watch: Option<mpsc::UnboundedSender<TimedFrame>>,
-) -> Arc<Exchange> {
+) -> Arc<Observed> {
     walk.log().requests += 1;
     let origin = origin(walk, &step.id, step.at);
     walk.session.send(built, &walk.app.app.label, origin, watch, &lane.stop).await
@@ -304,7 +306,7 @@ async fn send_beside(
     step: &Step,
     built: Built,
     during: &During,
-) -> (Arc<Exchange>, Result<(), Halt>) {
+) -> (Arc<Observed>, Result<(), Halt>) {
     let (to, from) = mpsc::unbounded_channel();
     let mut beside = Lane { seat: Seat::Beside, ..lane.beside(&step.id, 0) };
     let steps = async {
@@ -357,13 +359,13 @@ fn take_captures(
     walk: &Walk<'_>,
     lane: &mut Lane,
     step: &Step,
-    document: &Value,
+    document: &Document<'_>,
     exchange: &Exchange,
 ) -> Result<(), Halt> {
     let offered = |status: u16| (200..300).contains(&status) || status == 404;
     let answered = exchange.fault.is_none() && exchange.reply.as_ref().is_some_and(|r| offered(r.status));
     for (name, path) in &step.capture {
-        let why = match path::capture(document, path) {
+        let why = match path::capture_from(document, path) {
             Ok(Some(value)) => {
                 lane.capture(name, value);
                 continue;
@@ -389,7 +391,7 @@ fn ending(exchange: &Exchange) -> String {
     }
 }
 
-fn check(walk: &Walk<'_>, lane: &Lane, step: &Step, exchange: &Exchange, document: &Value, about: &str) {
+fn check(walk: &Walk<'_>, lane: &Lane, step: &Step, exchange: &Exchange, document: &Document<'_>, about: &str) {
     let subject = expect::Subject { exchange, document, mode: walk.app.app.mode };
     for expect in &step.expect {
         if let Err(message) = expect::evaluate(&expect.check, &subject, &lane.scope) {

@@ -16,13 +16,12 @@ pub(super) fn hold(test: &Test, value: Option<&Value>, scope: &Value) -> Result<
             _ => Ok(()),
         };
     }
-    let wanted = wanted(test, scope)?;
     let Some(value) = value else {
-        return Err(format!("expected {wanted}, got nothing at all"));
+        return Err(format!("expected {}, got nothing at all", wanted(test, scope)?));
     };
     match passes(test, value, scope)? {
         true => Ok(()),
-        false => Err(format!("expected {wanted}, got {}", show(value))),
+        false => Err(format!("expected {}, got {}", wanted(test, scope)?, show(value))),
     }
 }
 

@@ -35,7 +35,7 @@ pub use load_recorder::{Iteration, LoadRecorder, StageCounts, When};
 pub use metric::Metric;
 pub use recorder::{Recorder, Totals, TurnFilter};
 pub use row::LatencyRow;
-pub use sample::{Sample, Turn, sample, sample_from_frames};
+pub use sample::{Sample, Turn, sample, sample_from_frames, sample_parsed};
 pub use slo::{Measure, Op, Scope, Slo, Stat};
 pub use slo_parse::{SloError, SloParts};
 pub use stats::{ci95, ci95_ranks};

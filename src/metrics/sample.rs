@@ -3,7 +3,7 @@
 use super::event::{self, Event, Kind, Usage};
 use super::{FailureClass, Metric};
 use crate::model::{AppMode, Endpoint, Exchange, Reply, Route};
-use crate::sse::{self, TimedFrame};
+use crate::sse::{self, Parsed, Stream, TimedFrame};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -105,13 +105,35 @@ pub fn sample(exchange: &Exchange, mode: Option<AppMode>) -> Option<Sample> {
 /// As [`sample`], with the frames of the reply already decoded (empty when it is no stream).
 pub fn sample_from_frames(exchange: &Exchange, mode: Option<AppMode>, frames: &[TimedFrame]) -> Option<Sample> {
     let endpoint = operation(exchange);
+    let mut heard = Heard::default();
+    if endpoint.generates() {
+        frames.iter().for_each(|f| heard.frame(f.at_us, event::read(&f.frame)));
+    }
+    measured(exchange, endpoint, mode, heard)
+}
+
+/// As [`sample`], with the body of the reply already parsed.
+pub fn sample_parsed(exchange: &Exchange, mode: Option<AppMode>, parsed: &Parsed) -> Option<Sample> {
+    let stream = parsed.stream.as_ref().filter(|_| exchange.reply.as_ref().is_some_and(is_stream));
+    // Data that is no event, and a block that nothing ended, are looked at as they came.
+    let plain = |s: &Stream| s.bad_data.is_empty() && s.frames.last().is_none_or(|f| f.frame.terminated);
+    let Some(stream) = stream.filter(|s| plain(s)) else {
+        return sample_from_frames(exchange, mode, stream.map_or(&[], |s| &s.frames));
+    };
+    let endpoint = operation(exchange);
+    let mut heard = Heard { pings: stream.pings.len() as u64, ..Heard::default() };
+    if endpoint.generates() {
+        stream.events.iter().for_each(|e| heard.frame(e.at_us, event::of(&e.name, &e.value)));
+    }
+    measured(exchange, endpoint, mode, heard)
+}
+
+fn measured(exchange: &Exchange, endpoint: Endpoint, mode: Option<AppMode>, mut heard: Heard) -> Option<Sample> {
     if !endpoint.generates() {
         return None;
     }
     let asked = Asked::of(exchange, endpoint);
     let timing = &exchange.timing;
-    let mut heard = Heard::default();
-    frames.iter().for_each(|f| heard.frame(f.at_us, event::read(&f.frame)));
     let streaming = exchange.reply.as_ref().map_or(asked.streaming == Some(true), is_stream);
     let ended = match &exchange.reply {
         Some(reply) if !streaming => heard.blocking(reply, endpoint),
@@ -146,7 +168,7 @@ pub fn sample_from_frames(exchange: &Exchange, mode: Option<AppMode>, frames: &[
 }
 
 fn is_stream(reply: &Reply) -> bool {
-    reply.media_type() == "text/event-stream"
+    reply.is_event_stream()
 }
 
 /// The operation of a request below whatever base path: the longest rest of the path that is documented.

@@ -5,6 +5,7 @@ use super::rule::{Judge, Rule};
 use super::run::Run;
 use crate::model::{App, Finding, Level, Outcome, Transcript};
 use crate::profile::Profile;
+use crate::sse::Parsed;
 use std::collections::BTreeMap;
 
 /// Most findings kept per rule and app; further ones are counted.
@@ -30,7 +31,8 @@ pub struct Judgement {
 /// Judges a transcript by every rule. `planned` tells whether the scenarios that ran were meant to exercise a rule on an
 /// app: such a rule without a single judgement could not be run, unless the app cannot show it.
 pub fn judge(transcript: &Transcript, profile: &Profile, planned: &dyn Fn(&Rule, &App) -> Planned) -> Vec<Judgement> {
-    let run = Run::of(transcript, profile);
+    let parsed: Vec<Parsed> = transcript.exchanges.iter().map(|e| Parsed::of(e.reply.as_ref())).collect();
+    let run = Run::of(transcript, &parsed, profile);
     super::catalogue().map(|rule| judge_rule(rule, &run, planned)).collect()
 }
 

@@ -17,7 +17,7 @@ const LONGEST_SILENCE_US: u64 = 15_000_000;
 const LONG_STREAM_US: u64 = 12_000_000;
 
 fn stream<'s>(s: &'s Seen) -> Option<&'s Stream> {
-    s.stream.as_ref()
+    s.stream
 }
 
 /// Source: streaming guide; WHATWG HTML section 9.2.5.

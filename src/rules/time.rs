@@ -31,7 +31,7 @@ fn stamps<'v>(value: &'v Value, found: &mut Vec<(&'static str, &'v Value)>) {
 fn documents<'s>(s: &'s Seen) -> Vec<&'s Value> {
     match &s.stream {
         Some(stream) => stream.events.iter().map(|e| &e.value).collect(),
-        None => s.json.iter().collect(),
+        None => s.json.into_iter().collect(),
     }
 }
 

@@ -27,7 +27,7 @@ fn usage<'s>(s: &'s Seen) -> Option<Option<&'s Map<String, Value>>> {
     }
     let holder = match &s.stream {
         Some(stream) => &stream.find("message_end")?.value,
-        None => s.json.as_ref().filter(|j| j.get("answer").is_some())?,
+        None => s.json.filter(|j| j.get("answer").is_some())?,
     };
     Some(holder.get("metadata").and_then(|m| m.get("usage")).and_then(Value::as_object))
 }

@@ -25,6 +25,7 @@ mod read;
 mod scalar;
 mod schema;
 mod shape;
+mod simple;
 mod suggest;
 mod words;
 mod yaml;

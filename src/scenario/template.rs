@@ -6,11 +6,12 @@
 
 use super::expression::{Piece, names, reason, split, whole};
 use super::functions::{Hash, environment, lock, words};
+use super::simple;
 use fastrand::Rng;
 use minijinja::Environment;
 use minijinja::value::{Serde, ValueKind};
 use serde_json::Value;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Names of the functions that expressions may call.
 pub const FUNCTIONS: [&str; 3] = ["nonce", "uuid", "words"];
@@ -28,7 +29,8 @@ pub struct TemplateError {
 /// Renders texts. Holds the generator behind `nonce`, `uuid` and `words`: the same seed and the same calls in the same
 /// order give the same texts.
 pub struct Renderer {
-    env: Environment<'static>,
+    /// Made when the first expression comes that is more than a name or a call.
+    env: OnceLock<Environment<'static>>,
     rng: Arc<Mutex<Rng>>,
     seed: u64,
 }
@@ -37,7 +39,7 @@ impl Renderer {
     /// A renderer with this seed.
     pub fn new(seed: u64) -> Renderer {
         let rng = Arc::new(Mutex::new(Rng::with_seed(seed)));
-        Renderer { env: environment(&rng), rng, seed }
+        Renderer { env: OnceLock::new(), rng, seed }
     }
 
     /// The renderer of one iteration of one scenario by one virtual user.
@@ -103,8 +105,12 @@ impl Renderer {
     }
 
     fn evaluate(&self, source: &str, scope: &Value) -> Result<Value, TemplateError> {
+        if let Some(value) = simple::evaluate(source.trim(), scope, &self.rng) {
+            return Ok(value);
+        }
         let context = minijinja::Value::from(Serde(scope));
-        let compiled = self.env.compile_expression(source).map_err(|e| failed(source, reason(&e)))?;
+        let env = self.env.get_or_init(|| environment(&self.rng));
+        let compiled = env.compile_expression(source).map_err(|e| failed(source, reason(&e)))?;
         let value = compiled.eval(context).map_err(|e| failed(source, reason(&e)))?;
         match value.kind() {
             ValueKind::Undefined => Err(failed(source, self.missing(source, scope))),
@@ -149,7 +155,20 @@ pub fn render_text(text: &str, scope: &Value) -> Result<String, TemplateError> {
 /// Renders JSON: strings and object keys; a string that is one whole `${{ }}` becomes the value with its type.
 /// Random functions: as for [`render_text`].
 pub fn render_json(json: &Value, scope: &Value) -> Result<Value, TemplateError> {
+    if is_constant(json) {
+        return Ok(json.clone());
+    }
     seeded(&json.to_string(), scope).render_json(json, scope)
+}
+
+/// Whether JSON has no `${{ }}` in it.
+pub fn is_constant(json: &Value) -> bool {
+    match json {
+        Value::String(text) => !text.contains("${{"),
+        Value::Array(items) => items.iter().all(is_constant),
+        Value::Object(members) => members.iter().all(|(key, value)| !key.contains("${{") && is_constant(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
 }
 
 fn seeded(text: &str, scope: &Value) -> Renderer {

@@ -1,12 +1,13 @@
 //! Judging a load while it runs: every response by the rules that need no other, a sample of whole exchanges by all.
 
 use crate::flow::{Finished, ScenarioRun};
-use crate::metrics::{FailureClass, Recorder, Sample, sample};
+use crate::metrics::{FailureClass, Recorder, Sample, sample_parsed};
 use crate::model::{App, Exchange, Outcome, Transcript};
 use crate::report::run::{ExpectationFailure, ScenarioResult};
 use crate::rules::tally::Tally;
+use crate::sse::Parsed;
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::mpsc::Receiver;
 
 /// Exchanges kept from the start of the load for the rules that compare exchanges.
@@ -17,6 +18,9 @@ const SAMPLED_BYTES: u64 = 128 << 20;
 const EVIDENCE: usize = 200;
 /// Failed expectations kept per scenario and app.
 const FAILURES: usize = 20;
+
+/// How long finished exchanges may gather before they are judged.
+const BATCH: Duration = Duration::from_millis(2);
 
 /// What a load gave.
 pub struct Gathered {
@@ -38,22 +42,22 @@ pub fn gather(mut finished: Receiver<Finished>, mut transcript: Transcript, mut 
     let mut runs: BTreeMap<(String, String), ScenarioResult> = BTreeMap::new();
     let (mut judged, mut kept_for_findings, mut kept_bytes) = (0, 0, 0);
     let apps: Vec<App> = transcript.apps.clone();
-    while let Some(item) = finished.blocking_recv() {
+    while let Some(item) = next(&mut finished) {
         match item {
             Finished::Run(run) => fold(&mut runs, *run),
-            Finished::Exchange(exchange) => {
+            Finished::Exchange(observed) => {
                 judged += 1;
-                let Some(app) = apps.iter().find(|a| a.label == exchange.app) else { continue };
-                let found = tally.judge(&exchange, app);
-                if let Some(sample) = measured(&exchange, app, found) {
+                let Some(app) = apps.iter().find(|a| a.label == observed.app) else { continue };
+                let found = tally.judge_parsed(&observed, observed.parsed(), app);
+                if let Some(sample) = measured(&observed, observed.parsed(), app, found) {
                     recorder.record(&app.label, &sample);
                 }
                 let evidence = found && kept_for_findings < EVIDENCE;
                 let early = transcript.exchanges.len() < SAMPLED && kept_bytes < SAMPLED_BYTES;
                 if early || evidence {
                     kept_for_findings += usize::from(evidence);
-                    kept_bytes += exchange.reply.as_ref().map_or(0, |r| r.body_bytes);
-                    transcript.exchanges.push(Arc::unwrap_or_clone(exchange));
+                    kept_bytes += observed.reply.as_ref().map_or(0, |r| r.body_bytes);
+                    transcript.exchanges.push(Exchange::clone(&observed));
                 }
             }
         }
@@ -61,9 +65,20 @@ pub fn gather(mut finished: Receiver<Finished>, mut transcript: Transcript, mut 
     Gathered { transcript, recorder, tally, scenarios: runs.into_values().collect(), judged }
 }
 
+/// The next item, taken in batches: a thread that is woken for every single one costs more than judging it.
+fn next(finished: &mut Receiver<Finished>) -> Option<Finished> {
+    match finished.try_recv() {
+        Ok(item) => Some(item),
+        Err(_) => {
+            std::thread::sleep(BATCH);
+            finished.blocking_recv()
+        }
+    }
+}
+
 /// A response that breaks a rule is a failure of its own class and no latency sample.
-fn measured(exchange: &Exchange, app: &App, broke_a_rule: bool) -> Option<Sample> {
-    let mut sample = sample(exchange, app.mode)?;
+fn measured(exchange: &Exchange, parsed: &Parsed, app: &App, broke_a_rule: bool) -> Option<Sample> {
+    let mut sample = sample_parsed(exchange, app.mode, parsed)?;
     if broke_a_rule && sample.outcome.is_ok() {
         sample.outcome = Err(FailureClass::Rule);
     }
