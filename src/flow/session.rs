@@ -27,15 +27,21 @@ pub enum Finished {
     Exchange(Arc<Observed>),
     /// One way through a scenario; its exchanges were told before.
     Run(Box<ScenarioRun>),
+    /// Nothing follows.
+    Over,
 }
 
 /// Where recordings go.
 pub enum Sink {
     /// Everything is kept (`check`, `snapshot`, `diff`).
     Collect(Mutex<Vec<Arc<Exchange>>>),
-    /// Everything is offered to a judge and never waited for (`load`). What finds the channel full is counted by
-    /// [`Progress::not_judged`].
-    Channel(mpsc::Sender<Finished>),
+    /// Everything is offered to a judge and never waited for (`load`).
+    Channel {
+        /// To the judge.
+        to: mpsc::Sender<Finished>,
+        /// Takes what finds the channel full, at once; counted by [`Progress::not_judged`].
+        full: Arc<dyn Fn(Finished) + Send + Sync>,
+    },
 }
 
 impl Sink {
@@ -195,10 +201,11 @@ impl Session {
             (Sink::Collect(kept), Finished::Exchange(exchange)) => {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&exchange.exchange));
             }
-            (Sink::Collect(_), Finished::Run(_)) => {}
-            (Sink::Channel(to), finished) => {
-                if to.try_send(finished).is_err() {
+            (Sink::Collect(_), Finished::Run(_) | Finished::Over) => {}
+            (Sink::Channel { to, full }, finished) => {
+                if let Err(refused) = to.try_send(finished) {
                     self.progress.not_judged.fetch_add(1, Relaxed);
+                    full(refused.into_inner());
                 }
             }
         }

@@ -122,7 +122,7 @@ fn unjudged(rule: &Rule, run: &Run, app: &App, planned: &dyn Fn(&Rule, &App) -> 
     (Outcome::CouldNotRun, Some(reason))
 }
 
-fn finding(rule: &Rule, profile: &Profile, app: &App, raw: &Raw) -> Finding {
+pub(super) fn finding(rule: &Rule, profile: &Profile, app: &App, raw: &Raw) -> Finding {
     let known = profile.known(rule.id, raw.check, app.server_version.as_deref());
     let outcome = match known {
         Some(_) => Outcome::KnownDeviation,

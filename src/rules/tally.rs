@@ -1,7 +1,7 @@
 //! Judging exchanges one at a time as they finish: the rules that are a pure function of one response.
 
-use super::judge::{Judgement, judgement_of};
-use super::notes::Notes;
+use super::judge::{Judgement, finding, judgement_of};
+use super::notes::{Notes, Raw};
 use super::rule::{Judge, Load, Rule};
 use super::seen::Seen;
 use crate::model::{App, AppMode, Exchange, Outcome};
@@ -22,6 +22,15 @@ pub struct Tally {
     rules: Vec<(&'static Rule, OneExchange)>,
     /// What was noted on each app so far.
     apps: Vec<OfApp>,
+}
+
+/// What judging one exchange gave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Judged {
+    /// A rule fails on it: no warning, and no known deviation of the profile.
+    pub broken: bool,
+    /// A violation was found that is kept, so that the exchange is worth keeping.
+    pub kept: bool,
 }
 
 /// Notes on one app.
@@ -59,27 +68,29 @@ impl Tally {
         Tally { profile, base_path, started_unix_us, rules: every.collect(), apps: Vec::new() }
     }
 
-    /// Judges one exchange; true if a violation was found that is kept, so that the exchange is worth keeping.
-    pub fn judge(&mut self, exchange: &Exchange, app: &App) -> bool {
+    /// Judges one exchange.
+    pub fn judge(&mut self, exchange: &Exchange, app: &App) -> Judged {
         self.judge_parsed(exchange, &Parsed::of(exchange.reply.as_ref()), app)
     }
 
     /// As [`Tally::judge`], with the reply parsed already.
-    pub fn judge_parsed(&mut self, exchange: &Exchange, parsed: &Parsed, app: &App) -> bool {
+    pub fn judge_parsed(&mut self, exchange: &Exchange, parsed: &Parsed, app: &App) -> Judged {
         let seen = Seen::of(exchange, parsed, app, &self.base_path, self.started_unix_us);
-        let mut kept = false;
-        let rules = &self.rules;
+        let mut judged = Judged::default();
+        let (rules, profile) = (&self.rules, self.profile);
         for (index, notes) in notes_on(&mut self.apps, rules, app) {
-            let Some((_, judge)) = rules.get(*index) else { continue };
+            let Some((rule, judge)) = rules.get(*index) else { continue };
             let before = notes.found.len();
             judge(&seen, notes);
+            let fails = |raw: &Raw| finding(rule, profile, app, raw).outcome == Outcome::Fail;
+            judged.broken |= notes.found.get(before..).unwrap_or_default().iter().any(fails);
             if notes.found.len() > MOST_KEPT {
                 notes.dropped += (notes.found.len() - MOST_KEPT) as u64;
                 notes.found.truncate(MOST_KEPT);
             }
-            kept |= notes.found.len() > before;
+            judged.kept |= notes.found.len() > before;
         }
-        kept
+        judged
     }
 
     /// The verdicts so far, of rules that judged something.

@@ -173,6 +173,11 @@ impl Schedule {
         self.mix.of(index)
     }
 
+    /// How many arrivals of the same scenario come before this one: picks its data rows.
+    pub fn nth(&self, index: u64) -> u64 {
+        self.mix.nth(index)
+    }
+
     /// Users that may run at a time, for a closed load: the level, rounded; 0 after the end.
     pub fn users_at(&self, t_us: u64) -> usize {
         let Some(stage) = crate::metrics::stage_at(&self.windows, t_us).and_then(|i| self.windows.get(i)) else {

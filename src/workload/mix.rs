@@ -14,6 +14,8 @@ const LONGEST_ROUND: i64 = 100_000;
 #[derive(Clone, Debug)]
 pub(super) struct Mix {
     round: Arc<[u32]>,
+    /// Places of each scenario in the round, ascending.
+    places: Arc<[Vec<u64>]>,
     seed: u64,
 }
 
@@ -21,15 +23,36 @@ impl Mix {
     /// `None` without scenarios, or where the shares have no round of bearable length.
     pub(super) fn new(weights: &[u32], seed: u64) -> Option<Mix> {
         let round = round(weights)?;
-        Some(Mix { round: round.into(), seed: seed ^ 0x6d69_7800 })
+        let mut places = vec![Vec::new(); weights.len()];
+        for (place, job) in (0..).zip(&round) {
+            places.get_mut(*job as usize)?.push(place);
+        }
+        Some(Mix { round: round.into(), places: places.into(), seed: seed ^ 0x6d69_7800 })
     }
 
     /// Index of the scenario of an arrival.
     pub(super) fn of(&self, arrival: u64) -> usize {
+        let (_, place, from) = self.spot(arrival);
+        let length = self.round.len() as u64;
+        self.round.get(((place + from) % length) as usize).map_or(0, |job| *job as usize)
+    }
+
+    /// How many arrivals of the same scenario come before this one.
+    pub(super) fn nth(&self, arrival: u64) -> u64 {
+        let (number, place, from) = self.spot(arrival);
+        let length = self.round.len() as u64;
+        let Some(places) = self.places.get(self.of(arrival)) else { return 0 };
+        let before = |place: u64| places.partition_point(|p| *p < place) as u64;
+        let (in_round, end) = (places.len() as u64, place + from);
+        let so_far = if end < length { before(end) } else { in_round + before(end - length) };
+        number * in_round + so_far - before(from)
+    }
+
+    /// Number of the round, place in it as dealt, and where this round begins.
+    fn spot(&self, arrival: u64) -> (u64, u64, u64) {
         let length = self.round.len() as u64;
         let (number, place) = (arrival / length, arrival % length);
-        let from = if length == 1 { 0 } else { random(self.seed, number) % length };
-        self.round.get(((place + from) % length) as usize).map_or(0, |job| *job as usize)
+        (number, place, if length == 1 { 0 } else { random(self.seed, number) % length })
     }
 }
 
@@ -80,6 +103,19 @@ mod tests {
         let rounds: Vec<Vec<usize>> = (0..50).map(|r| (r * 10..r * 10 + 10).map(|i| mix.of(i)).collect()).collect();
         assert!(rounds.iter().all(|round| round.iter().filter(|job| **job == 0).count() == 7));
         assert!(rounds.iter().any(|round| round != &rounds[0]));
+    }
+
+    #[test]
+    fn arrivals_of_a_scenario_are_numbered_without_gaps() {
+        for weights in [&[1][..], &[70, 30], &[3, 1, 2]] {
+            let mix = Mix::new(weights, 9).unwrap();
+            let mut seen = vec![0; weights.len()];
+            for arrival in 0..500 {
+                let job = mix.of(arrival);
+                assert_eq!(mix.nth(arrival), seen[job], "{weights:?}, arrival {arrival}");
+                seen[job] += 1;
+            }
+        }
     }
 
     #[test]

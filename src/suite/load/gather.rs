@@ -1,7 +1,8 @@
 //! Judging a load while it runs: every response by the rules that need no other, a sample of whole exchanges by all.
 
+use super::meter::Meter;
 use crate::flow::{Finished, ScenarioRun};
-use crate::metrics::{FailureClass, Recorder, Sample, sample_parsed};
+use crate::metrics::{FailureClass, Sample, sample_parsed};
 use crate::model::{App, Exchange, Outcome, Transcript};
 use crate::report::run::{ExpectationFailure, ScenarioResult};
 use crate::rules::tally::Tally;
@@ -18,16 +19,13 @@ const SAMPLED_BYTES: u64 = 128 << 20;
 const EVIDENCE: usize = 200;
 /// Failed expectations kept per scenario and app.
 const FAILURES: usize = 20;
-
 /// How long finished exchanges may gather before they are judged.
 const BATCH: Duration = Duration::from_millis(2);
 
-/// What a load gave.
+/// What a load gave to its judge.
 pub struct Gathered {
     /// Sampled exchanges and those that findings name.
     pub transcript: Transcript,
-    /// Latencies, failures, tokens.
-    pub recorder: Recorder,
     /// Verdicts over all judged responses.
     pub tally: Tally,
     /// Scenarios, runs folded.
@@ -36,23 +34,31 @@ pub struct Gathered {
     pub judged: u64,
 }
 
-/// Drains the channel until the engine closes it. Blocks: run it on a thread of its own.
-pub fn gather(mut finished: Receiver<Finished>, mut transcript: Transcript, mut tally: Tally) -> Gathered {
-    let mut recorder = Recorder::new();
+/// Drains the channel until it is told that nothing follows. Blocks: run it on a thread of its own.
+pub(super) fn gather(
+    mut finished: Receiver<Finished>,
+    mut transcript: Transcript,
+    mut tally: Tally,
+    meter: &Meter,
+) -> Gathered {
     let mut runs: BTreeMap<(String, String), ScenarioResult> = BTreeMap::new();
     let (mut judged, mut kept_for_findings, mut kept_bytes) = (0, 0, 0);
     let apps: Vec<App> = transcript.apps.clone();
     while let Some(item) = next(&mut finished) {
         match item {
-            Finished::Run(run) => fold(&mut runs, *run),
+            Finished::Over => break,
+            Finished::Run(run) => {
+                meter.run(&run);
+                fold(&mut runs, *run);
+            }
             Finished::Exchange(observed) => {
                 judged += 1;
                 let Some(app) = apps.iter().find(|a| a.label == observed.app) else { continue };
                 let found = tally.judge_parsed(&observed, observed.parsed(), app);
-                if let Some(sample) = measured(&observed, observed.parsed(), app, found) {
-                    recorder.record(&app.label, &sample);
+                if let Some(sample) = measured(&observed, observed.parsed(), app, found.broken) {
+                    meter.request(&observed, &sample);
                 }
-                let evidence = found && kept_for_findings < EVIDENCE;
+                let evidence = found.kept && kept_for_findings < EVIDENCE;
                 let early = transcript.exchanges.len() < SAMPLED && kept_bytes < SAMPLED_BYTES;
                 if early || evidence {
                     kept_for_findings += usize::from(evidence);
@@ -62,7 +68,21 @@ pub fn gather(mut finished: Receiver<Finished>, mut transcript: Transcript, mut 
             }
         }
     }
-    Gathered { transcript, recorder, tally, scenarios: runs.into_values().collect(), judged }
+    Gathered { transcript, tally, scenarios: runs.into_values().collect(), judged }
+}
+
+/// What finds the judge's queue full is measured at once, and not judged.
+pub(super) fn only_measure(finished: &Finished, apps: &[App], meter: &Meter) {
+    match finished {
+        Finished::Over => {}
+        Finished::Run(run) => meter.run(run),
+        Finished::Exchange(observed) => {
+            let Some(app) = apps.iter().find(|a| a.label == observed.app) else { return };
+            if let Some(sample) = measured(observed, observed.parsed(), app, false) {
+                meter.request(observed, &sample);
+            }
+        }
+    }
 }
 
 /// The next item, taken in batches: a thread that is woken for every single one costs more than judging it.
