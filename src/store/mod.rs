@@ -3,8 +3,10 @@
 mod barrier;
 mod capture;
 mod files;
+mod kernel;
 mod transcripts;
 
 pub use barrier::{Barrier, BarrierError, BarrierState};
 pub use files::{OutputFile, StoreError, files_below, read_bytes, read_text, write_atomic};
+pub use kernel::{kernel_text, open_descriptors};
 pub use transcripts::{Loaded, Skipped, load, load_transcripts, save_transcript};
