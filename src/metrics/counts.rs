@@ -72,8 +72,9 @@ impl Counts {
         let value = value_us.clamp(LOWEST_US, HIGHEST_US);
         let bin = bin(value);
         let page = self.pages[bin / PAGE].get_or_insert_with(|| Box::new([0; PAGE]));
-        page[bin % PAGE] += n;
-        self.n += n;
+        // Saturating: a damaged file may claim any count.
+        page[bin % PAGE] = page[bin % PAGE].saturating_add(n);
+        self.n = self.n.saturating_add(n);
         self.max_us = self.max_us.max(value);
     }
 
@@ -82,11 +83,13 @@ impl Counts {
         for (ours, theirs) in self.pages.iter_mut().zip(&other.pages) {
             match (ours, theirs) {
                 (_, None) => {}
-                (Some(ours), Some(theirs)) => ours.iter_mut().zip(theirs.iter()).for_each(|(a, b)| *a += b),
+                (Some(ours), Some(theirs)) => {
+                    ours.iter_mut().zip(theirs.iter()).for_each(|(a, b)| *a = a.saturating_add(*b))
+                }
                 (empty, Some(theirs)) => *empty = Some(theirs.clone()),
             }
         }
-        self.n += other.n;
+        self.n = self.n.saturating_add(other.n);
         self.max_us = self.max_us.max(other.max_us);
     }
 
@@ -135,16 +138,16 @@ impl Counts {
 
     fn bin_of_rank(&self, rank: u64) -> Option<Bin> {
         let rank = rank.clamp(1, self.n.max(1));
-        let mut seen = 0;
+        let mut seen = 0_u64;
         for (at, page) in self.pages.iter().enumerate() {
             let Some(page) = page else { continue };
-            let on_page: u64 = page.iter().sum();
-            if seen + on_page < rank {
+            let on_page = page.iter().fold(0_u64, |sum, n| sum.saturating_add(*n));
+            if seen.saturating_add(on_page) < rank {
                 seen += on_page;
                 continue;
             }
             for (i, n) in page.iter().enumerate() {
-                seen += n;
+                seen = n.saturating_add(seen);
                 if seen >= rank {
                     let (low_us, high_us) = bounds(at * PAGE + i);
                     return Some(Bin { low_us, high_us, n: *n });

@@ -2,7 +2,7 @@
 
 use super::cells::{Times, by_name};
 use super::summary::Second;
-use super::{FailureClass, Metric, Sample};
+use super::{Counts, FailureClass, Metric, Sample};
 use std::collections::BTreeMap;
 
 /// What a recorder knows of one second. Adding two is exact.
@@ -26,15 +26,31 @@ pub struct Moment {
     pub events: u64,
     /// Completion tokens of the same.
     pub completion_tokens: u64,
-    /// Times of measured requests that ended.
-    pub measured: Times,
+    /// Times of measured requests that ended, by scenario: place in [`Interval::scenarios`].
+    pub measured: Vec<Times>,
     /// Times of requests that ended and belong to a warm-up or the drain.
     pub unmeasured: Times,
 }
 
 impl Moment {
-    /// Counts a request that ended in this second.
-    pub(super) fn ended(&mut self, sample: &Sample, measured: bool) {
+    /// Where to record times: of a scenario, or, without one, of what is not measured.
+    pub fn times(&mut self, scenario: Option<usize>) -> &mut Times {
+        let Some(scenario) = scenario else { return &mut self.unmeasured };
+        if self.measured.len() <= scenario {
+            self.measured.resize(scenario + 1, Times::default());
+        }
+        &mut self.measured[scenario]
+    }
+
+    /// The measured times of all scenarios.
+    pub fn all_measured(&self) -> Times {
+        let mut sum = Times::default();
+        self.measured.iter().for_each(|times| sum.add(times));
+        sum
+    }
+
+    /// Counts a request that ended in this second; `scenario` where it is measured.
+    pub(super) fn ended(&mut self, sample: &Sample, scenario: Option<usize>) {
         match sample.outcome {
             Ok(()) => {
                 self.ok += 1;
@@ -44,7 +60,7 @@ impl Moment {
             Err(class) => self.failures[class as usize] += 1,
         }
         self.events += sample.events;
-        if measured { self.measured.record(sample) } else { self.unmeasured.record(sample) }
+        self.times(scenario).record(sample);
     }
 
     /// Counts a request that was sent in this second.
@@ -53,8 +69,8 @@ impl Moment {
         self.lag_max_us = self.lag_max_us.max(lag_us);
     }
 
-    /// Adds another view of the same second.
-    pub fn add(&mut self, other: &Moment) {
+    /// Adds another view of the same second; `scenarios` says where its scenarios are in this one.
+    fn add(&mut self, other: &Moment, scenarios: &[usize]) {
         self.planned += other.planned;
         self.begun += other.begun;
         self.dropped += other.dropped;
@@ -64,7 +80,9 @@ impl Moment {
         self.failures.iter_mut().zip(&other.failures).for_each(|(a, b)| *a += b);
         self.events += other.events;
         self.completion_tokens = self.completion_tokens.saturating_add(other.completion_tokens);
-        self.measured.add(&other.measured);
+        for (times, at) in other.measured.iter().zip(scenarios) {
+            self.times(Some(*at)).add(times);
+        }
         self.unmeasured.add(&other.unmeasured);
     }
 }
@@ -72,15 +90,26 @@ impl Moment {
 /// Seconds that are over, with what became known of earlier ones since (requests that were sent in them and ended now).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Interval {
+    /// Scenario ids, in the order that [`Moment::measured`] has them.
+    pub scenarios: Vec<String>,
     /// By second since the start of the schedule.
     pub seconds: BTreeMap<u32, Moment>,
 }
 
 impl Interval {
+    /// The place of a scenario; a new one where it was not named before.
+    pub fn scenario(&mut self, id: &str) -> usize {
+        self.scenarios.iter().position(|known| known == id).unwrap_or_else(|| {
+            self.scenarios.push(id.to_owned());
+            self.scenarios.len() - 1
+        })
+    }
+
     /// Adds what another recorder saw.
     pub fn add(&mut self, other: &Interval) {
+        let at: Vec<usize> = other.scenarios.iter().map(|id| self.scenario(id)).collect();
         for (second, moment) in &other.seconds {
-            self.seconds.entry(*second).or_default().add(moment);
+            self.seconds.entry(*second).or_default().add(moment, &at);
         }
     }
 }
@@ -135,6 +164,27 @@ impl Timeline {
         }
     }
 
+    /// Adds a second of another shard: counters add up, of CPU and memory the larger counts, and percentiles stay as they are:
+    /// they come from histograms alone.
+    pub fn add_second(&mut self, seen: &Second) {
+        let second = self.seconds.entry(seen.t).or_insert_with(|| Second { t: seen.t, ..Second::default() });
+        second.planned += seen.planned;
+        second.begun += seen.begun;
+        second.dropped += seen.dropped;
+        second.requests += seen.requests;
+        second.lag_max_us = second.lag_max_us.max(seen.lag_max_us);
+        second.ok += seen.ok;
+        for (class, n) in &seen.failures {
+            *second.failures.entry(class.clone()).or_default() += n;
+        }
+        second.events += seen.events;
+        second.completion_tokens = second.completion_tokens.saturating_add(seen.completion_tokens);
+        second.in_flight += seen.in_flight;
+        second.open_streams += seen.open_streams;
+        second.client_cpu = second.client_cpu.max(seen.client_cpu);
+        second.rss = second.rss.max(seen.rss);
+    }
+
     /// Adds the state of the generator.
     pub fn machine(&mut self, seen: &MachineSecond) {
         let second = self.seconds.entry(seen.t).or_insert_with(|| Second { t: seen.t, ..Second::default() });
@@ -164,13 +214,10 @@ impl Timeline {
 /// Percentiles of the correct requests of a second, warm-up and drain included.
 fn percentiles(second: &mut Second, moment: &Moment, open: bool) {
     let both = |metric| {
-        let mut sum = moment.measured.get(metric).cloned();
-        match (&mut sum, moment.unmeasured.get(metric)) {
-            (Some(sum), Some(more)) => sum.add(more),
-            (None, Some(more)) => sum = Some(more.clone()),
-            (_, None) => {}
-        }
-        sum
+        let parts = moment.measured.iter().chain([&moment.unmeasured]).filter_map(|times| times.get(metric));
+        let mut sum = Counts::default();
+        parts.for_each(|part| sum.add(part));
+        Some(sum).filter(|sum| sum.n() > 0)
     };
     if let Some(times) = both(primary(open)) {
         second.p50_us = Some(times.quantile(0.5));

@@ -72,7 +72,10 @@ pub struct LoadRecorder {
     limits: Vec<Vec<Option<Box<Limits>>>>,
     cells: Cells,
     arrivals: Vec<StageCounts>,
-    seconds: BTreeMap<u32, Moment>,
+    /// Seconds that were not handed over.
+    open: Interval,
+    /// By place: the scenario's number in `open`.
+    scenarios: Vec<usize>,
     /// Seconds below this were handed over.
     open_from: u32,
     running: Running,
@@ -87,7 +90,8 @@ impl LoadRecorder {
             limits: Vec::new(),
             cells: Cells::new(stages.len()),
             arrivals: vec![StageCounts::default(); stages.len()],
-            seconds: BTreeMap::new(),
+            open: Interval::default(),
+            scenarios: Vec::new(),
             open_from: 0,
             running: Running::default(),
             stages,
@@ -97,7 +101,17 @@ impl LoadRecorder {
     /// The number of a step; the empty step stands for the scenario as a whole. Name all steps in the order of the files before
     /// the load begins: results keep that order, and all shards have the same.
     pub fn place(&mut self, scenario: &str, step: &str) -> Place {
-        self.cells.place(scenario, step)
+        let place = self.cells.place(scenario, step);
+        if self.scenarios.len() <= usize::from(place.0) {
+            self.scenarios.push(self.open.scenario(scenario));
+        }
+        place
+    }
+
+    /// The scenario under which times are kept second by second; `None` for what is not measured.
+    fn measured(&self, place: Place, stage: Option<usize>) -> Option<usize> {
+        self.stages.get(stage?).filter(|window| window.measure)?;
+        self.scenarios.get(usize::from(place.0)).copied()
     }
 
     /// Says that nothing was begun after this time: the run was ended early. What was sent later belongs to the drain.
@@ -110,21 +124,17 @@ impl LoadRecorder {
         stage_at(&self.stages, planned_us.unwrap_or(done_us)).filter(|_| planned_us.unwrap_or(done_us) < self.end_us)
     }
 
-    fn measured(&self, stage: Option<usize>) -> bool {
-        stage.and_then(|stage| self.stages.get(stage)).is_some_and(|window| window.measure)
-    }
-
     /// Records a request that is over.
     pub fn record(&mut self, sample: &Sample, place: Place, when: When) {
         let stage = self.stage(when.planned_us, when.sent_us);
-        let measured = self.measured(stage);
+        let scenario = self.measured(place, stage);
         let good = self.limits(place, stage, sample.turn).is_none_or(|limits| limits.met(sample));
         if let Some(cell) = self.cells.entry(place, stage, sample.turn) {
             cell.record(sample, good);
         }
         let (sent, ended) = (second(when.sent_us), second(when.ended_us).max(self.open_from));
-        self.seconds.entry(sent).or_default().sent(sample.sched_lag_us);
-        self.seconds.entry(ended).or_default().ended(sample, measured);
+        self.open.seconds.entry(sent).or_default().sent(sample.sched_lag_us);
+        self.open.seconds.entry(ended).or_default().ended(sample, scenario);
         self.running.count(sample);
     }
 
@@ -154,13 +164,12 @@ impl LoadRecorder {
         }
         let took = run.ended_us.saturating_sub(run.planned_us.unwrap_or(run.begun_us));
         let stage = self.stage(run.planned_us, run.begun_us);
-        let measured = self.measured(stage);
+        let scenario = self.measured(place, stage);
         if let Some(cell) = self.cells.entry(place, stage, Turn::NotATurn) {
             cell.times.entry(Metric::Iteration).record(took);
         }
-        let moment = self.seconds.entry(second(run.ended_us).max(self.open_from)).or_default();
-        let times = if measured { &mut moment.measured } else { &mut moment.unmeasured };
-        times.entry(Metric::Iteration).record(took);
+        let moment = self.open.seconds.entry(second(run.ended_us).max(self.open_from)).or_default();
+        moment.times(scenario).entry(Metric::Iteration).record(took);
     }
 
     /// Counts an arrival whose time has come, whatever becomes of it.
@@ -183,16 +192,16 @@ impl LoadRecorder {
         let last = self.stages.len().saturating_sub(1);
         let index = stage_at(&self.stages, plan_us).unwrap_or(last);
         self.arrivals.get_mut(index).into_iter().for_each(stage);
-        moment(self.seconds.entry(second(at_us)).or_default());
+        moment(self.open.seconds.entry(second(at_us)).or_default());
     }
 
     /// Hands over everything that is known of the seconds before `up_to`. What is recorded for them later on: sends still
     /// count for their own second, ends for the first one that was not handed over. Take intervals of all recorders of a load at
     /// the same second and add them up.
     pub fn drain_interval(&mut self, up_to: u32) -> Interval {
-        let rest = self.seconds.split_off(&up_to);
+        let rest = self.open.seconds.split_off(&up_to);
         self.open_from = self.open_from.max(up_to);
-        Interval { seconds: std::mem::replace(&mut self.seconds, rest) }
+        Interval { scenarios: self.open.scenarios.clone(), seconds: std::mem::replace(&mut self.open.seconds, rest) }
     }
 
     /// What was recorded, by part.
@@ -212,6 +221,9 @@ impl LoadRecorder {
 
     /// Adds what another recorder of the same load holds, seconds that it did not hand over included.
     pub fn merge(&mut self, other: &LoadRecorder) {
+        for (scenario, step) in other.cells.places() {
+            self.place(scenario, step);
+        }
         self.cells.add(&other.cells);
         self.limits.clear();
         for (ours, theirs) in self.arrivals.iter_mut().zip(&other.arrivals) {
@@ -219,9 +231,7 @@ impl LoadRecorder {
             ours.begun += theirs.begun;
             ours.dropped += theirs.dropped;
         }
-        for (second, moment) in &other.seconds {
-            self.seconds.entry(*second).or_default().add(moment);
-        }
+        self.open.add(&other.open);
         self.running.add(&other.running);
         self.end_us = self.end_us.min(other.end_us);
     }

@@ -297,7 +297,7 @@ fn late_news_of_closed_seconds_goes_to_the_first_open_one() {
     all.add(&recorder.drain_interval(u32::MAX));
     let seen: Vec<_> = all.seconds.iter().map(|(t, m)| (*t, m.sent, m.ok)).collect();
     assert_eq!(seen, [(3, 2, 1), (5, 0, 1)]);
-    assert_eq!(recorder.drain_interval(u32::MAX), Interval::default());
+    assert!(recorder.drain_interval(u32::MAX).seconds.is_empty());
 }
 
 #[test]

@@ -5,14 +5,18 @@
 //! Not done here: judging rules, service level objectives, rates per window (they need the run's clock).
 
 pub mod cells;
+pub mod cells_text;
 pub mod counts;
+pub mod csv;
 pub mod curve;
 pub mod evaluate;
 pub mod event;
 pub mod failure;
 pub mod goodput;
+pub mod hlog;
 pub mod interval;
 pub mod load_recorder;
+pub mod merge;
 pub mod metric;
 pub mod recorder;
 pub mod row;
@@ -32,6 +36,7 @@ pub use evaluate::{Facts, breached, clip, evaluate};
 pub use failure::FailureClass;
 pub use interval::{Interval, MachineSecond, Timeline};
 pub use load_recorder::{Iteration, LoadRecorder, StageCounts, When};
+pub use merge::{MergeError, Merger, ShardResult, merge};
 pub use metric::Metric;
 pub use recorder::{Recorder, Totals, TurnFilter};
 pub use row::LatencyRow;

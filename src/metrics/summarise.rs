@@ -257,4 +257,4 @@ fn adjusted_p99(cell: &Cell, main: Metric) -> Option<u64> {
 
 #[cfg(test)]
 #[path = "load_tests.rs"]
-mod tests;
+pub(in crate::metrics) mod tests;
