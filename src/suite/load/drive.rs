@@ -6,6 +6,7 @@ use super::ticker::{self, Ticked};
 use super::weights::weigh;
 use crate::engine::{self, EngineError, EngineResult, Load, Model, Plan, Shape, StartAt, Started};
 use crate::flow::{Finished, Session, Sink};
+use crate::machine::{Gauges, Health, Sampler, Watched};
 use crate::metrics::{LoadRecorder, StageWindow};
 use crate::model::App;
 use crate::rules::tally::Tally;
@@ -26,6 +27,8 @@ pub struct Drive {
     pub request: Request,
     /// The plan.
     pub workload: Workload,
+    /// Share of each scenario by its id.
+    pub shares: Vec<(String, u32)>,
     /// Seed of the schedule.
     pub seed: u64,
     /// Which part of the schedule is this process's.
@@ -54,6 +57,8 @@ pub struct Driven {
     pub ticked: Ticked,
     /// What the engine did.
     pub result: EngineResult,
+    /// The generator's own state.
+    pub health: Health,
     /// The stages as planned.
     pub stages: Arc<[StageWindow]>,
     /// Target and profile.
@@ -97,7 +102,7 @@ pub async fn drive(drive: Drive) -> Result<Driven, DriveError> {
     let (think, epoch) = (drive.workload.think, drive.request.client.epoch);
     let request = Request { think, ..drive.request };
     let mut prepared = prepare(request, Sink::Channel { to: to.clone(), full: Arc::new(full) }).await?;
-    let share = |id: &str| drive.workload.scenarios.iter().find(|s| s.scenario == id).map_or(1, |s| s.weight);
+    let share = |id: &str| drive.shares.iter().find(|(known, _)| known == id).map_or(1, |(_, weight)| *weight);
     weigh(&mut prepared.selection.jobs, &share);
     let weights: Vec<u32> = prepared.selection.jobs.iter().map(|job| job.weight).collect();
     let schedule = Schedule::new(&drive.workload.arrivals, &weights, drive.seed)?;
@@ -134,20 +139,21 @@ pub async fn drive(drive: Drive) -> Result<Driven, DriveError> {
         workload: drive.workload,
         stages: Arc::clone(&stages),
         meter: Arc::clone(&meter),
-        session: Arc::clone(&prepared.session),
-        started,
+        started: started.clone(),
         no_more,
         watch: drive.watch,
     };
+    let sampler = Sampler::start(watched(&prepared.session, started).await);
     let ran = run(plan, &prepared.session, ticker).await;
+    let health = sampler.finish().await;
     // The queue may be full: this one is waited for.
     let _ = to.send(Finished::Over).await;
     let gathered = judging.join().map_err(|_| DriveError::Judge)?;
     let (result, mut ticked) = ran.map_err(ExamineError::from)?;
-    ticked.finish(&meter, &result);
+    ticked.finish(&meter, &result, &health);
     let progress = &prepared.session.progress;
     let (requests, not_judged) = (progress.requests.load(Relaxed), progress.not_judged.load(Relaxed));
-    Ok(Driven { gathered, recorder: meter.take(), ticked, result, stages, prepared, requests, not_judged })
+    Ok(Driven { gathered, recorder: meter.take(), ticked, result, health, stages, prepared, requests, not_judged })
 }
 
 /// The engine, with somebody who looks at it once per second.
@@ -162,6 +168,26 @@ async fn run(
     over.cancel();
     let ticked = ticking.await.unwrap_or_default();
     Ok((result?, ticked))
+}
+
+/// What the sampler looks at.
+async fn watched(session: &Arc<Session>, started: Started) -> Watched {
+    let base_url = &session.target.base_url;
+    let host = base_url.split_once("://").map_or(base_url.as_str(), |(_, rest)| rest);
+    let host = host.split(['/', '?']).next().unwrap_or_default();
+    let port = if base_url.starts_with("https") { 443 } else { 80 };
+    let named = if host.rsplit(']').next().unwrap_or_default().contains(':') { host.to_owned() } else { format!("{host}:{port}") };
+    // Without addresses ports are not counted, which is told as unknown.
+    let server = tokio::net::lookup_host(named).await.map(Iterator::collect).unwrap_or_default();
+    let session = Arc::clone(session);
+    Watched {
+        start: Box::new(move || started.get().map(|start| start.at)),
+        gauges: Box::new(move || Gauges {
+            in_flight: session.progress.in_flight.load(Relaxed),
+            open_streams: session.progress.open_streams.load(Relaxed),
+        }),
+        server,
+    }
 }
 
 /// What begins scenarios.

@@ -7,5 +7,6 @@ mod meter;
 pub mod ticker;
 mod weights;
 
-pub use drive::{Drive, Driven, Watch, drive};
+pub use drive::{Drive, DriveError, Driven, Watch, drive};
 pub use gather::Gathered;
+pub use ticker::Tick;

@@ -4,14 +4,13 @@ use super::drive::Watch;
 use super::guard::Guard;
 use super::meter::Meter;
 use crate::engine::{EngineResult, Started};
-use crate::flow::Session;
 use crate::metrics::interval::Moment;
 use crate::metrics::load_recorder::Running;
 use crate::metrics::summary::ClientHealth;
+use crate::machine::{Health, MachineSample};
 use crate::metrics::{Facts, Interval, MachineSecond, StageCounts, StageWindow, Timeline, breached, clip, stage_at};
 use crate::workload::{Arrivals, Workload};
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
@@ -25,7 +24,6 @@ pub(super) struct Ticker {
     pub workload: Workload,
     pub stages: Arc<[StageWindow]>,
     pub meter: Arc<Meter>,
-    pub session: Arc<Session>,
     pub started: Started,
     pub no_more: CancellationToken,
     pub watch: Arc<dyn Watch>,
@@ -33,6 +31,8 @@ pub(super) struct Ticker {
 
 /// One look.
 pub struct Tick<'t> {
+    /// Wall clock of the start of the schedule, microseconds since the Unix epoch.
+    pub started_unix_us: u64,
     /// Seconds since the start of the schedule that are over.
     pub second: u32,
     /// Index of the stage; the last one during the drain.
@@ -79,7 +79,6 @@ impl Ticker {
                 () = over.cancelled() => break,
                 () = tokio::time::sleep_until(due.into()) => {}
             }
-            ticked.timeline.machine(&self.machine(second - 1));
             tokio::select! {
                 () = over.cancelled() => break,
                 () = tokio::time::sleep(PATIENCE) => {}
@@ -96,7 +95,7 @@ impl Ticker {
         let now_us = u64::from(second) * 1_000_000;
         let last = self.stages.len().saturating_sub(1);
         let stage = stage_at(&self.stages, now_us.saturating_sub(1)).unwrap_or(last);
-        let tick = Tick { second, stage, interval: &interval, timeline: &ticked.timeline, sums: &sums };
+        let tick = Tick { started_unix_us: self.started.get().map_or(0, |start| start.unix_us), second, stage, interval: &interval, timeline: &ticked.timeline, sums: &sums };
         self.watch.second(&tick);
         if ticked.ended_early.is_some() {
             return;
@@ -121,21 +120,12 @@ impl Ticker {
             breached(&self.workload.slos, &facts, now_us)
         })
     }
-
-    fn machine(&self, t: u32) -> MachineSecond {
-        let p = &self.session.progress;
-        MachineSecond {
-            t,
-            in_flight: p.in_flight.load(Relaxed),
-            open_streams: p.open_streams.load(Relaxed),
-            ..MachineSecond::default()
-        }
-    }
 }
 
 impl Ticked {
-    /// Takes what is left when the load is over: the last seconds, and the arrivals as the engine counted them.
-    pub(super) fn finish(&mut self, meter: &Meter, result: &EngineResult) {
+    /// Takes what is left when the load is over: the last seconds, the arrivals as the engine counted them, the state of the
+    /// generator.
+    pub(super) fn finish(&mut self, meter: &Meter, result: &EngineResult, health: &Health) {
         self.rest = meter.drain(u32::MAX);
         self.timeline.add(&self.rest);
         let mut arrivals = Interval::default();
@@ -149,5 +139,17 @@ impl Ticked {
             arrivals.seconds.insert(second, counts);
         }
         self.timeline.add(&arrivals);
+        health.samples.iter().for_each(|sample| self.timeline.machine(&machine_second(sample)));
+    }
+}
+
+fn machine_second(sample: &MachineSample) -> MachineSecond {
+    MachineSecond {
+        t: sample.second,
+        cpu: sample.cpu_share,
+        rss: sample.rss.unwrap_or(0),
+        fds: sample.fds.unwrap_or(0),
+        in_flight: sample.under_way.in_flight,
+        open_streams: sample.under_way.open_streams,
     }
 }
