@@ -2,7 +2,11 @@
 
 mod capture;
 mod files;
+mod load_results;
 mod transcripts;
 
 pub use files::{OutputFile, StoreError, files_below, read_bytes, read_text, write_atomic};
+pub use load_results::{
+    LatencyLog, MergeFoldersError, Seconds, merge_folders, read_results, read_summary, write_results,
+};
 pub use transcripts::{Loaded, Skipped, load, load_transcripts, save_transcript};
