@@ -105,9 +105,12 @@ impl Interval {
         })
     }
 
-    /// Adds what another recorder saw.
+    /// Adds what another recorder saw, or what a log says. A scenario without a name, as logs of loads with one scenario have
+    /// it, is the one that is known here.
     pub fn add(&mut self, other: &Interval) {
-        let at: Vec<usize> = other.scenarios.iter().map(|id| self.scenario(id)).collect();
+        let only = self.scenarios.len() == 1;
+        let place = |id: &String| if only && id.is_empty() { 0 } else { self.scenario(id) };
+        let at: Vec<usize> = other.scenarios.iter().map(place).collect();
         for (second, moment) in &other.seconds {
             self.seconds.entry(*second).or_default().add(moment, &at);
         }

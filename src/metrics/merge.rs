@@ -151,6 +151,15 @@ impl Merger {
         Ok(Merger { shards, timeline })
     }
 
+    /// An interval without seconds that names the scenarios of the load in their order.
+    pub fn empty_interval(&self) -> Interval {
+        let mut empty = Interval::default();
+        for (scenario, _) in self.shards.iter().flat_map(|shard| shard.cells.places()) {
+            empty.scenario(scenario);
+        }
+        empty
+    }
+
     /// Takes the histograms of some seconds, added up over all shards. Each second comes once.
     pub fn add_seconds(&mut self, interval: &Interval) {
         self.timeline.add(interval);

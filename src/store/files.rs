@@ -77,7 +77,7 @@ impl StoreError {
         move |cause| StoreError::Read { path: path.to_owned(), cause }
     }
 
-    fn write(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {
+    pub(super) fn write(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {
         move |cause| StoreError::Write { path: path.to_owned(), cause }
     }
 }

@@ -28,6 +28,7 @@ mod emulator_probes;
 mod emulator_replay;
 mod engine;
 mod flow;
+mod load_results;
 mod matrix;
 mod model_server;
 mod own_requests;
