@@ -4,7 +4,7 @@ use super::args::LoadArgs;
 use super::exit::{Exit, Failure};
 use super::output::{Outputs, chain, save_transcript};
 use super::unexamined::Unexamined;
-use super::{interrupt, progress, scenarios, target};
+use super::{interrupt, load_plan, progress, scenarios, target};
 use crate::engine::{self, EngineResult, Plan, Shape};
 use crate::flow::{Session, Sink};
 use crate::report::run::RunReport;
@@ -28,8 +28,9 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs the load and reports.
 pub fn run(args: LoadArgs) -> Result<Exit, Failure> {
-    if args.duration.is_none() && args.iterations.is_none() {
-        return Err(Failure::usage("a load needs an end: --duration 30s or --iterations 100"));
+    let planned = load_plan::plan(&args, &|name| std::env::var(name).ok())?;
+    if planned.workload.arrivals.model() != "closed" || !planned.workload.file.is_empty() {
+        return Err(Failure::usage("the engine of this build runs --users only"));
     }
     let outputs = Outputs::open(&args.output, "load")?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
@@ -63,7 +64,12 @@ async fn attack(args: &LoadArgs) -> Result<(RunReport, Option<Failure>), Failure
     let transcript = prepared.transcript();
     let tally = Tally::new(prepared.profile.0, &transcript.base_url, transcript.started_unix_us);
     let judging = std::thread::spawn(move || gather(receiver, transcript, tally));
-    let shape = Shape::Closed { users: args.users, duration: args.duration, iterations: args.iterations, gate: None };
+    let shape = Shape::Closed {
+        users: args.arrivals.users.unwrap_or(1),
+        duration: args.arrivals.duration,
+        iterations: args.arrivals.iterations,
+        gate: None,
+    };
     let plan = Plan { jobs: prepared.selection.jobs.clone(), shape, grace: GRACE };
     let shown = progress::show(prepared.session.clone(), progress::load);
     let result = engine::run(plan, Arc::clone(&prepared.session)).await.map_err(|e| Failure::internal(chain(&e)))?;
@@ -109,7 +115,7 @@ fn report(
     let totals = gathered.recorder.totals();
     notes.push(format!(
         "{} users, {:.1} s: {} requests ({:.1}/s), {} generations, {} failed{}",
-        args.users,
+        args.arrivals.users.unwrap_or(1),
         seconds,
         counts.requests,
         counts.requests as f64 / seconds.max(1e-9),
