@@ -15,6 +15,10 @@ mod load;
 mod load_command;
 mod load_run;
 mod load_watch;
+mod load_files;
+mod load_flags;
+#[allow(dead_code)] // until `load` runs what is planned
+mod load_plan;
 mod output;
 mod progress;
 mod rules;
@@ -22,6 +26,7 @@ mod scenarios;
 mod selftest;
 mod serve;
 mod serve_app;
+mod shard;
 mod snapshot;
 mod target;
 mod unexamined;
@@ -47,7 +52,7 @@ pub fn main() -> Exit {
     };
     let outcome = match args.command {
         Command::Check(args) => check::run(args),
-        Command::Load(args) => load::run(args),
+        Command::Load(args) => load::run(*args),
         Command::Judge(args) => judge::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Serve(args) => serve::run(args),

@@ -1,7 +1,7 @@
 //! What holds where a load says nothing.
 
 use super::plan::Arrivals;
-use crate::metrics::Slo;
+use crate::metrics::{Measure, Metric, Slo};
 use std::time::Duration;
 
 /// How long scenarios may go on after the end of the schedule.
@@ -16,6 +16,16 @@ const OF_SCHEDULES: &[&str] = &["sched_lag p(99) < 20ms", "dropped == 0"];
 pub fn validity(arrivals: &Arrivals) -> Vec<Slo> {
     let planned = if matches!(arrivals, Arrivals::Closed { .. }) { &[] } else { OF_SCHEDULES };
     planned.iter().chain(OF_ALL).filter_map(|text| Slo::parse(text).ok()).collect()
+}
+
+/// Why an objective can never be measured in a load: lateness and drops need a schedule.
+pub fn unfit(slo: &Slo, arrivals: &Arrivals) -> Option<&'static str> {
+    let scheduled = matches!(
+        slo.measure,
+        Measure::Latency(Metric::SchedLag | Metric::E2eSched, _) | Measure::Dropped | Measure::DeliveredRate
+    );
+    let closed = matches!(arrivals, Arrivals::Closed { .. });
+    (scheduled && closed).then_some("a closed load has no schedule that it could miss")
 }
 
 /// Scenarios under way at the same time where a load names no limit: as many as arrive in a minute at the highest rate,

@@ -71,6 +71,27 @@ pub enum Arrivals {
     },
 }
 
+impl Arrivals {
+    /// Labels of the stages; of a replay `replay`.
+    pub fn labels(&self) -> Vec<&str> {
+        match self {
+            Arrivals::Open { stages, .. } | Arrivals::Closed { stages, .. } => {
+                stages.iter().map(|stage| stage.label.as_str()).collect()
+            }
+            Arrivals::Replay { .. } => vec!["replay"],
+        }
+    }
+
+    /// `open`, `replay` or `closed`.
+    pub fn model(&self) -> &'static str {
+        match self {
+            Arrivals::Open { .. } => "open",
+            Arrivals::Replay { .. } => "replay",
+            Arrivals::Closed { .. } => "closed",
+        }
+    }
+}
+
 /// How arrivals lie within a stage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Process {

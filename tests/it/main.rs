@@ -36,6 +36,7 @@ mod probe_apps;
 mod report;
 mod rules_doc;
 mod scenario;
+mod scenario_load;
 mod schemas;
 mod snapshot;
 mod snapshot_cli;
