@@ -38,7 +38,11 @@ pub fn repeat(typed: impl Iterator<Item = String>, seed: u64) -> String {
 /// A word of a POSIX shell.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
 }
 
 #[cfg(test)]
@@ -62,7 +66,10 @@ mod tests {
 
     #[test]
     fn a_seed_that_was_typed_stays_and_words_are_quoted_for_a_shell() {
-        assert_eq!(of(&["d", "load", "--seed=3", "--slo", "ttft p(95) < 1s"]), "difyprobe load --seed=3 --slo 'ttft p(95) < 1s'");
+        assert_eq!(
+            of(&["d", "load", "--seed=3", "--slo", "ttft p(95) < 1s"]),
+            "difyprobe load --seed=3 --slo 'ttft p(95) < 1s'"
+        );
         assert_eq!(of(&["d", "it's", "--seed", "1"]), r"difyprobe 'it'\''s' --seed 1");
     }
 }

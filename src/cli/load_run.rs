@@ -7,7 +7,7 @@ use super::load_watch::LoadWatch;
 use super::output::{chain, save_in};
 use super::target::{self, Chosen};
 use super::unexamined::Unexamined;
-use crate::engine::StartAt;
+use crate::engine::{EngineError, StartAt};
 use crate::metrics::summary::{ClientHealth, JudgedCounts, LoadSummary, RunIdentity, ScenarioShare, ShardName};
 use crate::metrics::{LoadParts, StageCounts, summarise};
 use crate::report::run::RunReport;
@@ -72,9 +72,11 @@ pub async fn attack(
 
 fn could_not_run(error: &DriveError) -> Failure {
     match error {
-        DriveError::Examine(ExamineError::Engine(engine)) if engine.is_of_the_start() => {
-            Failure::incomplete(format!("the shards did not start together: {}", chain(engine)))
-        }
+        DriveError::Examine(ExamineError::Engine(engine)) => match engine {
+            EngineError::Alone { .. } => Failure::incomplete(chain(engine)),
+            EngineError::Barrier(_) | EngineError::Late { .. } => Failure::usage(chain(engine)),
+            EngineError::Nothing(_) | EngineError::Goose(_) | EngineError::Schedule => Failure::internal(chain(engine)),
+        },
         DriveError::Schedule(_) => Failure::usage(format!("the schedule cannot be made: {}", chain(error))),
         _ => Failure::internal(chain(error)),
     }
@@ -103,7 +105,7 @@ fn conclude(
 ) -> Result<(RunReport, Option<Failure>), Failure> {
     let summary = summary(planned, command, &driven);
     watch.rest(&driven.ticked.rest, summary.started_unix_us);
-    let mut unsaved = watch.problem().map(|problem| Failure::usage(problem));
+    let mut unsaved = watch.problem().map(Failure::usage);
     let written = store::write_results(folder, &summary, driven.recorder.cells());
     unsaved = written.err().map(|e| Failure::usage(chain(&e))).or(unsaved);
     driven.gathered.transcript.complete = false;
@@ -142,10 +144,14 @@ fn conclude(
 fn leftovers(driven: &Driven) -> Vec<String> {
     let mut notes = Vec::new();
     if driven.result.unfinished > 0 {
-        notes.push(format!("{} scenarios were under way when the drain was over and were cut", driven.result.unfinished));
+        notes.push(format!(
+            "{} scenarios were under way when the drain was over and were cut",
+            driven.result.unfinished
+        ));
     }
-    if driven.left() > 0 {
-        notes.push(format!("{} conversations are left on the server: there was no time to delete them", driven.left()));
+    let left = driven.gathered.left;
+    if left > 0 {
+        notes.push(format!("{left} conversations are left on the server: they could not be deleted in time"));
     }
     notes
 }

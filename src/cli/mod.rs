@@ -13,12 +13,11 @@ mod judge;
 mod lint;
 mod load;
 mod load_command;
-mod load_run;
-mod load_watch;
 mod load_files;
 mod load_flags;
-#[allow(dead_code)] // until `load` runs what is planned
 mod load_plan;
+mod load_run;
+mod load_watch;
 mod output;
 mod progress;
 mod rules;

@@ -133,8 +133,7 @@ pub async fn drive(drive: Drive) -> Result<Driven, DriveError> {
         started: started.clone(),
         no_more: no_more.clone(),
     };
-    let plan =
-        Plan { jobs: prepared.selection.jobs.clone(), shape: Shape::Load(load), grace: drive.workload.drain };
+    let plan = Plan { jobs: prepared.selection.jobs.clone(), shape: Shape::Load(load), grace: drive.workload.drain };
     let ticker = ticker::Ticker {
         workload: drive.workload,
         stages: Arc::clone(&stages),
@@ -176,7 +175,11 @@ async fn watched(session: &Arc<Session>, started: Started) -> Watched {
     let host = base_url.split_once("://").map_or(base_url.as_str(), |(_, rest)| rest);
     let host = host.split(['/', '?']).next().unwrap_or_default();
     let port = if base_url.starts_with("https") { 443 } else { 80 };
-    let named = if host.rsplit(']').next().unwrap_or_default().contains(':') { host.to_owned() } else { format!("{host}:{port}") };
+    let named = if host.rsplit(']').next().unwrap_or_default().contains(':') {
+        host.to_owned()
+    } else {
+        format!("{host}:{port}")
+    };
     // Without addresses ports are not counted, which is told as unknown.
     let server = tokio::net::lookup_host(named).await.map(Iterator::collect).unwrap_or_default();
     let session = Arc::clone(session);

@@ -32,6 +32,8 @@ pub struct Gathered {
     pub scenarios: Vec<ScenarioResult>,
     /// Exchanges that were judged.
     pub judged: u64,
+    /// Conversations that were created and could not be deleted.
+    pub left: u64,
 }
 
 /// Drains the channel until it is told that nothing follows. Blocks: run it on a thread of its own.
@@ -42,13 +44,14 @@ pub(super) fn gather(
     meter: &Meter,
 ) -> Gathered {
     let mut runs: BTreeMap<(String, String), ScenarioResult> = BTreeMap::new();
-    let (mut judged, mut kept_for_findings, mut kept_bytes) = (0, 0, 0);
+    let (mut judged, mut kept_for_findings, mut kept_bytes, mut left) = (0, 0, 0, 0);
     let apps: Vec<App> = transcript.apps.clone();
     while let Some(item) = next(&mut finished) {
         match item {
             Finished::Over => break,
             Finished::Run(run) => {
                 meter.run(&run);
+                left += run.left;
                 fold(&mut runs, *run);
             }
             Finished::Exchange(observed) => {
@@ -68,7 +71,7 @@ pub(super) fn gather(
             }
         }
     }
-    Gathered { transcript, tally, scenarios: runs.into_values().collect(), judged }
+    Gathered { transcript, tally, scenarios: runs.into_values().collect(), judged, left }
 }
 
 /// What finds the judge's queue full is measured at once, and not judged.

@@ -83,7 +83,7 @@ mod tests {
         assert_eq!(guard.look(&sums(20, 20)), None, "the window is not full");
         let why = guard.look(&sums(30, 21)).unwrap();
         assert_eq!(why, "70.0 % of the requests of the last 3 s failed, more than 20 %");
-        assert_eq!(guard.look(&sums(100, 21)).is_some(), false, "11 of 90");
+        assert!(guard.look(&sums(100, 21)).is_none(), "11 of 90");
     }
 
     #[test]

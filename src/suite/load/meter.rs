@@ -80,8 +80,9 @@ impl Meter {
             None => recorder.place(&exchange.origin.scenario, &exchange.origin.step),
         };
         recorder.record(sample, place, when);
-        if self.limit.is_some_and(|limit| recorder.running().requests >= limit) {
+        if self.limit.is_some_and(|limit| recorder.running().requests >= limit) && !self.no_more.is_cancelled() {
             self.no_more.cancel();
+            recorder.end_at(when.ended_us);
         }
     }
 

@@ -4,10 +4,10 @@ use super::drive::Watch;
 use super::guard::Guard;
 use super::meter::Meter;
 use crate::engine::{EngineResult, Started};
+use crate::machine::{Health, MachineSample};
 use crate::metrics::interval::Moment;
 use crate::metrics::load_recorder::Running;
 use crate::metrics::summary::ClientHealth;
-use crate::machine::{Health, MachineSample};
 use crate::metrics::{Facts, Interval, MachineSecond, StageCounts, StageWindow, Timeline, breached, clip, stage_at};
 use crate::workload::{Arrivals, Workload};
 use std::sync::Arc;
@@ -95,7 +95,14 @@ impl Ticker {
         let now_us = u64::from(second) * 1_000_000;
         let last = self.stages.len().saturating_sub(1);
         let stage = stage_at(&self.stages, now_us.saturating_sub(1)).unwrap_or(last);
-        let tick = Tick { started_unix_us: self.started.get().map_or(0, |start| start.unix_us), second, stage, interval: &interval, timeline: &ticked.timeline, sums: &sums };
+        let tick = Tick {
+            started_unix_us: self.started.get().map_or(0, |start| start.unix_us),
+            second,
+            stage,
+            interval: &interval,
+            timeline: &ticked.timeline,
+            sums: &sums,
+        };
         self.watch.second(&tick);
         if ticked.ended_early.is_some() {
             return;
@@ -106,7 +113,14 @@ impl Ticker {
         ticked.ended_early = missed.or_else(|| guard.look(&sums));
         if ticked.ended_early.is_some() {
             self.no_more.cancel();
+            self.meter.end_at(self.on_schedule());
         }
+    }
+
+    /// Now, in microseconds since the start of the schedule.
+    fn on_schedule(&self) -> u64 {
+        let since = self.started.get().map_or(Duration::ZERO, |start| start.at.elapsed());
+        u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
 
     fn breached(&self, now_us: u64) -> Option<usize> {
@@ -130,12 +144,8 @@ impl Ticked {
         self.timeline.add(&self.rest);
         let mut arrivals = Interval::default();
         for (second, count) in (0..).zip(&result.seconds) {
-            let counts = Moment {
-                planned: count.planned,
-                begun: count.begun,
-                dropped: count.dropped,
-                ..Moment::default()
-            };
+            let counts =
+                Moment { planned: count.planned, begun: count.begun, dropped: count.dropped, ..Moment::default() };
             arrivals.seconds.insert(second, counts);
         }
         self.timeline.add(&arrivals);
