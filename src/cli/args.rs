@@ -151,18 +151,19 @@ pub struct LoadArgs {
     #[arg(required = true)]
     pub scenarios: Vec<PathBuf>,
     #[command(flatten)]
-    pub arrivals: ArrivalArgs,
-    #[command(flatten)]
-    pub ends: EndArgs,
-    #[command(flatten)]
-    pub together: TogetherArgs,
-    #[command(flatten)]
     pub target: TargetArgs,
     #[command(flatten)]
     pub output: OutputArgs,
     /// Known deviations of the server's version fail too
     #[arg(long)]
     pub strict: bool,
+    // Last, because their headings hold for what follows them, too.
+    #[command(flatten)]
+    pub arrivals: ArrivalArgs,
+    #[command(flatten)]
+    pub ends: EndArgs,
+    #[command(flatten)]
+    pub together: TogetherArgs,
 }
 
 /// When scenarios begin. Not with a load file, which says it itself.

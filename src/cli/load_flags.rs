@@ -69,9 +69,10 @@ fn open(args: &LoadArgs, rate: f64) -> Result<Arrivals, Failure> {
     }
     let measured = match (a.duration, args.ends.requests) {
         (Some(duration), _) => duration,
-        // Every scenario sends at least one request, so this many scenarios are enough.
+        // Every scenario sends at least one request, so this many scenarios are enough; of random ones, six deviations more.
         (None, Some(requests)) if a.stage.is_empty() => {
-            Duration::try_from_secs_f64(requests as f64 / rate).unwrap_or(LONGEST).min(LONGEST)
+            let spare = if a.poisson { 6.0 * (requests as f64).sqrt() + 10.0 } else { 0.0 };
+            Duration::try_from_secs_f64((requests as f64 + spare) / rate).unwrap_or(LONGEST).min(LONGEST)
         }
         (None, _) if a.stage.is_empty() => {
             return Err(Failure::usage("a load needs an end: --duration 30s or --requests 1000"));

@@ -58,6 +58,10 @@ pub fn plan(args: &LoadArgs, env: Lookup<'_>) -> Result<Planned, Failure> {
     }
     check_objectives(&draft)?;
     let (shard, note) = shard::choose(args.together.shard.as_deref(), env)?;
+    if shard != Shard::WHOLE && draft.workload.arrivals.model() == "closed" {
+        let help = "take --rate, or `--shard 0/1` to run all users in each process";
+        return Err(Failure::usage(format!("a closed load has no schedule that shards could share: {help}")));
+    }
     let seed = args.target.seed.or(draft.workload.seed);
     if seed.is_none() && shard != Shard::WHOLE {
         return Err(Failure::usage("shards share a schedule: give all of them the same --seed"));

@@ -97,6 +97,9 @@ fn stages_go_on_from_the_level_before() {
 #[test]
 fn a_load_by_requests_is_long_enough_for_all_of_them() {
     assert_eq!(stages("chat --rate 50 --requests 1000"), [row("hold", 50.0, 50.0, 20_000, true)]);
+    let random = planned("chat --rate 50 --poisson --requests 1000").unwrap();
+    let schedule = Schedule::new(&random.workload.arrivals, &[1], random.seed).unwrap();
+    assert!(schedule.iter(Shard::WHOLE).count() >= 1000);
     assert_eq!(planned("chat --users 3 --requests 10").unwrap().workload.requests, Some(10));
 }
 
@@ -143,6 +146,7 @@ fn flags_that_make_no_sense_say_so() {
         ("chat --rate 5 --duration 1s --max-cost USD=1 --max-cost usd=2", "USD has a limit already"),
         ("chat --rate 5 --duration 1s --shard 4/4 --seed 1", "0/4 to 3/4"),
         ("chat --rate 5 --duration 1s --shard 0/4", "the same --seed"),
+        ("chat --users 5 --duration 1s --shard 0/4 --seed 1", "a closed load has no schedule that shards could share"),
         ("chat --rate 5 --duration 1s --start-at soon", "write milliseconds since 1970"),
         ("chat --rate 5 --duration 1s --start-at 1764000000", "no milliseconds since 1970"),
         ("chat --rate 5 --duration 1s --name ../x", "it names a folder"),

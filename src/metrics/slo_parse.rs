@@ -203,30 +203,32 @@ impl Slo {
             Some(at) => (text.get(..at).unwrap_or_default(), Some(text.get(at..).unwrap_or_default())),
             None => (text, None),
         };
-        let place = |part: &str| match head.find(part).filter(|_| !part.is_empty()) {
-            Some(at) => (head.get(..at).unwrap_or_default().chars().count(), part.chars().count()),
-            None => (0, text.trim_end().chars().count()),
+        let characters = |at: usize| head.get(..at).unwrap_or_default().chars().count();
+        // A part can look like a piece of one before it (`e2e .. < 2`): the metric is the first of all, the limit the last.
+        let place = |part: &str, last: bool| match if last { head.rfind(part) } else { head.find(part) } {
+            Some(at) if !part.is_empty() => (characters(at), part.chars().count()),
+            _ => (0, text.trim_end().chars().count()),
         };
         let parts = split(head).ok_or_else(|| {
             let message = format!("`{}` is no objective", text.trim());
             let help = "write METRIC STATISTIC < LIMIT, e.g. `ttft p(95) < 800ms`";
-            SloError { at: place(""), ..error("op", message, help) }
+            SloError { at: place("", false), ..error("op", message, help) }
         })?;
         let mut slo = parts.read().map_err(|e| {
-            let wrong = match e.part {
-                "metric" if e.message.contains("class") => &parts.class,
-                "metric" => &parts.metric,
-                "stat" => &parts.stat,
-                "limit" => &parts.limit,
-                _ => &parts.op,
+            let at = match e.part {
+                "metric" if e.message.contains("class") => place(&format!("({}", parts.class), false),
+                "metric" => place(&parts.metric, false),
+                "stat" => place(&parts.stat, true),
+                "limit" => place(&parts.limit, true),
+                _ => place(&parts.op, false),
             };
-            SloError { at: place(wrong), ..e }
+            SloError { at, ..e }
         })?;
         if let Some(scope) = scope {
             let at = (head.chars().count(), scope.trim_end().chars().count());
             super::slo_scope::read(scope, &mut slo).map_err(|e| SloError { at, ..e })?;
         }
-        slo.check_scope().map_err(|e| SloError { at: place(&parts.metric), ..e })?;
+        slo.check_scope().map_err(|e| SloError { at: place(&parts.metric, false), ..e })?;
         slo.text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         Ok(slo)
     }

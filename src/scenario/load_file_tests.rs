@@ -145,7 +145,7 @@ fn problems_have_their_place_and_a_remedy() {
         ("over: 20%", "over: 200%", (26, 34, "`200%` is no percentage from 0% to 100%; write e.g. `0.5%`", "")),
         ("USD: 1.50", "USD: 0", (27, 38, "`0` is nothing: no request could be sent", "")),
         ("USD: 1.50", "dollars: 1", (27, 33, "`dollars` is not a currency", "for example `USD`")),
-        ("label: burst", "label: warm-up", (15, 37, "two stages have the label `warm-up`", "labels are unique")),
+        ("label: warm-up", "label: burst", (15, 38, "two stages have the label `burst`", "labels are unique")),
         ("hold: 20, for: 3m", "hold: 2000000, for: 3m", (14, 17, "`2000000` is more than 1000000 per second", "")),
         (
             "{ hold: 20, for: 3m }",
