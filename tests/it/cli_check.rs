@@ -88,7 +88,7 @@ fn scenarios_that_fit_no_app_are_never_green() {
     assert_eq!((&report["verdict"], &report["exit_code"]), (&"incomplete".into(), &3.into()));
     assert!(report["rules"].as_array().unwrap().iter().all(|r| r["outcome"] == "could-not-run"));
     place.run(&with(&["load", &one, "--iterations", "1"], &flags)).exits(3).says(&["no scenario fits"]);
-    assert_eq!(place.report("load.json")["verdict"], "incomplete");
+    assert_eq!(place.report("completion.basic/report.json")["verdict"], "incomplete");
     place.run(&with(&["snapshot", &one], &flags)).exits(3).says(&["no scenario fits"]);
 }
 
