@@ -3,10 +3,13 @@
 use super::call::Built;
 use super::observed::Observed;
 use super::run::ScenarioRun;
-use super::target::Target;
+use super::scope::{self, RunId};
+use super::target::{AppTarget, Target};
 use crate::client::{Client, Limits, Options, Reserved};
 use crate::model::{Exchange, FaultClass, Origin, Outcome};
 use crate::sse::TimedFrame;
+use serde_json::Value;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -109,6 +112,8 @@ pub struct Session {
     /// Counters.
     pub progress: Progress,
     client: Client,
+    /// Names that templates see of the run and of each app, by label.
+    names: HashMap<String, Arc<Value>>,
     next_id: AtomicU64,
     sink: Sink,
 }
@@ -117,7 +122,10 @@ impl Session {
     /// A session on a target; nothing is sent yet.
     pub fn new(target: Target, options: SessionOptions, sink: Sink) -> Session {
         let client = Options { secrets: target.secrets(), ..options.client };
+        let run = RunId { id: &options.run_id, seed: options.seed };
+        let named = |app: &AppTarget| (app.app.label.clone(), Arc::new(scope::base(run, app)));
         Session {
+            names: target.apps.iter().map(named).collect(),
             limits: client.limits,
             client: Client::new(client),
             target,
@@ -161,6 +169,24 @@ impl Session {
         }
         self.finish(Finished::Exchange(Arc::clone(&exchange)));
         exchange
+    }
+
+    /// Waits while the judge is far behind. A load that has no rate to keep would otherwise send what nobody judges.
+    pub(super) async fn let_the_judge_keep_up(&self, stop: &CancellationToken) {
+        let Sink::Channel(to) = &self.sink else { return };
+        let enough = |share: usize| to.capacity() >= to.max_capacity() / 4 * share;
+        if enough(2) {
+            return;
+        }
+        while !enough(3) && !stop.is_cancelled() && !to.is_closed() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// What templates see of the run and of an app.
+    pub(super) fn names_on(&self, app: &AppTarget) -> Arc<Value> {
+        let known = self.names.get(&app.app.label).map(Arc::clone);
+        known.unwrap_or_else(|| Arc::new(scope::base(RunId { id: &self.run_id, seed: self.seed }, app)))
     }
 
     /// Places for requests that are to be in flight together; see [`Client::reserve`].
