@@ -37,13 +37,21 @@ pub fn evaluate(check: &Check, subject: &Subject<'_>, scope: &Value) -> Result<(
     }
 }
 
+/// Whether a check has templates, and so depends on names.
+pub(super) fn reads_names(check: &Check) -> bool {
+    match check {
+        Check::Header { test, .. } | Check::Json { test, .. } | Check::Answer(test) => value::reads_names(test),
+        Check::Status(_) | Check::Events(_) | Check::Timing { .. } => false,
+    }
+}
+
 fn status(wanted: &[u16], exchange: &Exchange) -> Result<(), String> {
-    let list = wanted.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
+    let list = || wanted.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
     match (&exchange.reply, &exchange.fault) {
         (Some(reply), _) if wanted.contains(&reply.status) => Ok(()),
-        (Some(reply), _) => Err(format!("expected status {list}, got {}{}", reply.status, code_of(reply))),
-        (None, Some(fault)) => Err(format!("expected status {list}, got no response: {}", fault.detail)),
-        (None, None) => Err(format!("expected status {list}, got no response")),
+        (Some(reply), _) => Err(format!("expected status {}, got {}{}", list(), reply.status, code_of(reply))),
+        (None, Some(fault)) => Err(format!("expected status {}, got no response: {}", list(), fault.detail)),
+        (None, None) => Err(format!("expected status {}, got no response", list())),
     }
 }
 

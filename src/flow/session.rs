@@ -3,10 +3,13 @@
 use super::call::Built;
 use super::observed::Observed;
 use super::run::ScenarioRun;
-use super::target::Target;
+use super::scope::{self, RunId};
+use super::target::{AppTarget, Target};
 use crate::client::{Client, Limits, Options, Reserved};
 use crate::model::{Exchange, FaultClass, Origin, Outcome};
 use crate::sse::TimedFrame;
+use serde_json::Value;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,8 +38,11 @@ pub enum Finished {
 pub enum Sink {
     /// Everything is kept (`check`, `snapshot`, `diff`).
     Collect(Mutex<Vec<Arc<Exchange>>>),
-    /// Everything is offered to a judge and never waited for (`load`).
+    /// Everything is offered to a judge (`load`).
     Channel {
+        /// Scenarios wait while the judge is far behind: right where no rate is to be kept, as it is the generator's own speed
+        /// that is at its end. Otherwise nobody waits.
+        wait: bool,
         /// To the judge.
         to: mpsc::Sender<Finished>,
         /// Takes what finds the channel full, at once; counted by [`Progress::not_judged`].
@@ -121,6 +127,8 @@ pub struct Session {
     /// Counters.
     pub progress: Progress,
     client: Client,
+    /// Names that templates see of the run and of each app, by label.
+    names: HashMap<String, Arc<Value>>,
     next_id: AtomicU64,
     sink: Sink,
 }
@@ -129,7 +137,10 @@ impl Session {
     /// A session on a target; nothing is sent yet.
     pub fn new(target: Target, options: SessionOptions, sink: Sink) -> Session {
         let client = Options { secrets: target.secrets(), ..options.client };
+        let run = RunId { id: &options.run_id, seed: options.seed };
+        let named = |app: &AppTarget| (app.app.label.clone(), Arc::new(scope::base(run, app)));
         Session {
+            names: target.apps.iter().map(named).collect(),
             limits: client.limits,
             epoch: client.epoch,
             client: Client::new(client),
@@ -180,6 +191,24 @@ impl Session {
     pub(super) fn end_of(&self, exchange: &Exchange) -> Option<Instant> {
         let since_epoch = exchange.timing.sent_us.saturating_add(exchange.timing.end_us);
         self.epoch.checked_add(Duration::from_micros(since_epoch))
+    }
+
+    /// Waits while the judge is far behind, where the sink says so.
+    pub(super) async fn let_the_judge_keep_up(&self, stop: &CancellationToken) {
+        let Sink::Channel { to, wait: true, .. } = &self.sink else { return };
+        let enough = |share: usize| to.capacity() >= to.max_capacity() / 4 * share;
+        if enough(2) {
+            return;
+        }
+        while !enough(3) && !stop.is_cancelled() && !to.is_closed() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// What templates see of the run and of an app.
+    pub(super) fn names_on(&self, app: &AppTarget) -> Arc<Value> {
+        let known = self.names.get(&app.app.label).map(Arc::clone);
+        known.unwrap_or_else(|| Arc::new(scope::base(RunId { id: &self.run_id, seed: self.seed }, app)))
     }
 
     /// Places for requests that are to be in flight together; see [`Client::reserve`].

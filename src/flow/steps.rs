@@ -15,6 +15,7 @@ use crate::scenario::template::{Renderer, TemplateError};
 use crate::sse::TimedFrame;
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -41,6 +42,8 @@ pub(super) enum Halt {
 pub(super) struct Lane {
     /// Names, always an object.
     pub scope: Value,
+    /// Names below those, shared by all lanes.
+    base: Arc<Value>,
     /// What its templates draw from.
     pub renderer: Arc<Renderer>,
     /// Captures in order, for whoever joins the lane.
@@ -81,9 +84,10 @@ impl Seat {
 }
 
 impl Lane {
-    pub fn new(names: Map<String, Value>, renderer: Renderer, stop: CancellationToken) -> Lane {
+    pub fn new(names: Map<String, Value>, base: Arc<Value>, renderer: Renderer, stop: CancellationToken) -> Lane {
         Lane {
             scope: Value::Object(names),
+            base,
             renderer: Arc::new(renderer),
             captured: Vec::new(),
             stop,
@@ -114,7 +118,7 @@ impl Lane {
     }
 
     fn names(&self) -> Names<'_> {
-        Names { renderer: &self.renderer, values: &self.scope }
+        Names { renderer: &self.renderer, values: &self.scope, base: &self.base }
     }
 
     fn capture(&mut self, name: &str, value: Value) {
@@ -394,7 +398,8 @@ fn ending(exchange: &Exchange) -> String {
 fn check(walk: &Walk<'_>, lane: &Lane, step: &Step, exchange: &Exchange, document: &Document<'_>, about: &str) {
     let subject = expect::Subject { exchange, document, mode: walk.app.app.mode };
     for expect in &step.expect {
-        if let Err(message) = expect::evaluate(&expect.check, &subject, &lane.scope) {
+        let scope = if expect::reads_names(&expect.check) { lane.names().layers().together() } else { Cow::default() };
+        if let Err(message) = expect::evaluate(&expect.check, &subject, &scope) {
             walk.log().failures.push(ExpectationFailure {
                 place: format!("{}:{}:{}", walk.scenario.file, expect.at.line, expect.at.column),
                 step: step.id.clone(),
@@ -487,7 +492,7 @@ mod tests {
 
     #[test]
     fn repeated_captures_are_gathered_under_a_name_of_their_own() {
-        let mut lane = Lane::new(Map::new(), Renderer::new(1), CancellationToken::new());
+        let mut lane = Lane::new(Map::new(), Arc::default(), Renderer::new(1), CancellationToken::new());
         lane.gather(vec![("id".into(), json!(1)), ("other".into(), json!("x")), ("id".into(), json!(2))]);
         assert_eq!(lane.scope, json!({"id": 2, "other": "x", "id_all": [1, 2], "other_all": ["x"]}));
     }

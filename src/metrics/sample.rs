@@ -5,6 +5,7 @@ use super::{FailureClass, Metric};
 use crate::model::{AppMode, Endpoint, Exchange, Reply, Route};
 use crate::sse::{self, Parsed, Stream, TimedFrame};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// Which turn of a conversation a request is. A first turn names the conversation, which costs Dify about one second
@@ -104,12 +105,7 @@ pub fn sample(exchange: &Exchange, mode: Option<AppMode>) -> Option<Sample> {
 
 /// As [`sample`], with the frames of the reply already decoded (empty when it is no stream).
 pub fn sample_from_frames(exchange: &Exchange, mode: Option<AppMode>, frames: &[TimedFrame]) -> Option<Sample> {
-    let endpoint = operation(exchange);
-    let mut heard = Heard::default();
-    if endpoint.generates() {
-        frames.iter().for_each(|f| heard.frame(f.at_us, event::read(&f.frame)));
-    }
-    measured(exchange, endpoint, mode, heard)
+    measured(exchange, mode, None, |heard| heard.frames(frames))
 }
 
 /// As [`sample`], with the body of the reply already parsed.
@@ -118,25 +114,36 @@ pub fn sample_parsed(exchange: &Exchange, mode: Option<AppMode>, parsed: &Parsed
     // Data that is no event, and a block that nothing ended, are looked at as they came.
     let plain = |s: &Stream| s.bad_data.is_empty() && s.frames.last().is_none_or(|f| f.frame.terminated);
     let Some(stream) = stream.filter(|s| plain(s)) else {
-        return sample_from_frames(exchange, mode, stream.map_or(&[], |s| &s.frames));
+        let frames = stream.map_or(&[][..], |s| &s.frames);
+        return measured(exchange, mode, parsed.json.as_ref(), |heard| heard.frames(frames));
     };
-    let endpoint = operation(exchange);
-    let mut heard = Heard { pings: stream.pings.len() as u64, ..Heard::default() };
-    if endpoint.generates() {
+    measured(exchange, mode, None, |heard| {
+        heard.pings = stream.pings.len() as u64;
         stream.events.iter().for_each(|e| heard.frame(e.at_us, event::of(&e.name, &e.value)));
-    }
-    measured(exchange, endpoint, mode, heard)
+    })
 }
 
-fn measured(exchange: &Exchange, endpoint: Endpoint, mode: Option<AppMode>, mut heard: Heard) -> Option<Sample> {
+/// Measures an exchange; `json` is the answer where it is parsed already, `hear` takes in the events of the stream.
+fn measured(
+    exchange: &Exchange,
+    mode: Option<AppMode>,
+    json: Option<&Value>,
+    hear: impl FnOnce(&mut Heard),
+) -> Option<Sample> {
+    let endpoint = operation(exchange);
     if !endpoint.generates() {
         return None;
     }
+    let mut heard = Heard::default();
+    hear(&mut heard);
     let asked = Asked::of(exchange, endpoint);
     let timing = &exchange.timing;
     let streaming = exchange.reply.as_ref().map_or(asked.streaming == Some(true), is_stream);
     let ended = match &exchange.reply {
-        Some(reply) if !streaming => heard.blocking(reply, endpoint),
+        Some(reply) if !streaming => match json {
+            Some(json) => heard.blocking_json(json, endpoint),
+            None => heard.blocking(reply, endpoint),
+        },
         _ => heard.ended(endpoint, mode),
     };
     let outcome = outside(exchange, &asked).map_or(ended.map(|_| ()), Err);
@@ -252,6 +259,10 @@ struct Heard {
 }
 
 impl Heard {
+    fn frames(&mut self, frames: &[TimedFrame]) {
+        frames.iter().for_each(|f| self.frame(f.at_us, event::read(&f.frame)));
+    }
+
     fn frame(&mut self, at_us: u64, event: Event) {
         match event {
             Event::Nothing => return,
@@ -305,6 +316,21 @@ impl Heard {
             _ => self.message_end,
         };
         end.or(self.paused).map(Some).ok_or(FailureClass::MissingTerminal)
+    }
+
+    /// As [`Heard::blocking`], of an answer that is parsed already.
+    fn blocking_json(&mut self, json: &Value, endpoint: Endpoint) -> Result<Option<u64>, FailureClass> {
+        let json = json.as_object().ok_or(FailureClass::Schema)?;
+        self.usage = json.get("metadata").and_then(event::usage_in);
+        if !matches!(endpoint, Endpoint::WorkflowRun | Endpoint::WorkflowRunById) {
+            return json.get("answer").filter(|a| a.is_string()).map(|_| None).ok_or(FailureClass::Schema);
+        }
+        match json.get("data").and_then(|data| data.get("status")).and_then(Value::as_str) {
+            Some("failed") => Err(FailureClass::WorkflowFailed),
+            Some("stopped") => Err(FailureClass::Cancelled),
+            Some(_) => Ok(None),
+            None => Err(FailureClass::Schema),
+        }
     }
 
     /// Reads a blocking answer.

@@ -53,8 +53,8 @@ fn content_type_json(s: &Seen, n: &mut Notes) {
     if s.stream.is_some() || route_404 || gateway || binary || bodiless {
         return;
     }
-    let media = s.media_type();
-    n.expect(media == "application/json", s, "media-type", "media type application/json", || format!("`{media}`"));
+    let json = s.exchange.reply.as_ref().is_some_and(|r| r.has_media_type("application/json"));
+    n.expect(json, s, "media-type", "media type application/json", || format!("`{}`", s.media_type()));
 }
 
 /// Source: OpenAPI `AppMetaResponse`, `WebAppSettingsResponse`. An app without a site answers 403.

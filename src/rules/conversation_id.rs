@@ -73,7 +73,7 @@ fn stable(s: &Seen, n: &mut Notes) {
         None => s.text("conversation_id").map(|id| (id.to_owned(), 0)).into_iter().collect(),
     };
     let other = shown.iter().find(|(id, _)| canonical_uuid(id).as_ref() != Some(asked));
-    n.expect(other.is_none(), s, "other-id", format!("conversation_id {asked} as sent"), || {
+    n.expect(other.is_none(), s, "other-id", format_args!("conversation_id {asked} as sent"), || {
         format!("conversation_id {}", other.map(|(id, _)| id.as_str()).unwrap_or_default())
     });
     if let Some((_, frame)) = other.filter(|(_, frame)| *frame > 0) {

@@ -92,7 +92,7 @@ fn body_shape(s: &Seen, n: &mut Notes) {
     let status = body.get("status");
     if n.expect(status.is_some(), s, "status-member", "a `status` member", || "no `status` member".to_owned()) {
         let equal = status.and_then(Value::as_u64) == Some(u64::from(s.exchange.status()));
-        n.expect(equal, s, "status-equal", format!("`status` {}", s.exchange.status()), || format!("{status:?}"));
+        n.expect(equal, s, "status-equal", format_args!("`status` {}", s.exchange.status()), || format!("{status:?}"));
     }
 }
 

@@ -56,9 +56,13 @@ fn unix_seconds(s: &Seen, n: &mut Notes) {
     {
         let now = s.unix_at(s.exchange.ended_us());
         let near = (at as f64 - now).abs() <= SKEW_S;
-        n.expect(near, s, "clock", format!("{} within {SKEW_S} s of the client's clock ({now:.0})", first.0), || {
-            at.to_string()
-        });
+        n.expect(
+            near,
+            s,
+            "clock",
+            format_args!("{} within {SKEW_S} s of the client's clock ({now:.0})", first.0),
+            || at.to_string(),
+        );
     }
 }
 

@@ -4,6 +4,7 @@
 //! them is left to the engine, errors too.
 
 use super::functions::{MOST, lock, nonce, uuid, words};
+use super::template::Layers;
 use fastrand::Rng;
 use serde_json::Value;
 use std::sync::Mutex;
@@ -12,7 +13,7 @@ use std::sync::Mutex;
 const RESERVED: [&str; 12] = ["true", "True", "false", "False", "none", "None", "not", "and", "or", "in", "is", "if"];
 
 /// The value of a simple expression; `None` where the engine has to be asked.
-pub(crate) fn evaluate(source: &str, scope: &Value, rng: &Mutex<Rng>) -> Option<Value> {
+pub(crate) fn evaluate(source: &str, scope: Layers<'_>, rng: &Mutex<Rng>) -> Option<Value> {
     match source.split_once('(') {
         None => member(source, scope).cloned(),
         Some((function, rest)) if scope.get(function).is_none() => {
@@ -22,16 +23,15 @@ pub(crate) fn evaluate(source: &str, scope: &Value, rng: &Mutex<Rng>) -> Option<
     }
 }
 
-fn member<'s>(source: &str, scope: &'s Value) -> Option<&'s Value> {
-    source.split('.').try_fold(scope, |value, name| {
-        let plain = is_name(name) && !RESERVED.contains(&name);
-        value.as_object().filter(|_| plain)?.get(name)
-    })
+fn member<'s>(source: &str, scope: Layers<'s>) -> Option<&'s Value> {
+    let mut names = source.split('.');
+    let first = names.next().filter(|name| is_name(name))?;
+    names.try_fold(scope.get(first)?, |value, name| value.as_object().filter(|_| is_name(name))?.get(name))
 }
 
 fn is_name(text: &str) -> bool {
     let first = text.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-    first && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    first && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !RESERVED.contains(&text)
 }
 
 fn call(function: &str, argument: &str, rng: &Mutex<Rng>) -> Option<String> {
@@ -67,7 +67,7 @@ mod tests {
             let engine = environment(&generator());
             let value = engine.compile_expression(source).and_then(|e| e.eval(minijinja::Value::from(Serde(&scope))));
             let wanted = value.map(|value| serde_json::to_value(&value).unwrap_or_default());
-            let simple = evaluate(source, &scope, &generator());
+            let simple = evaluate(source, Layers { top: &scope, base: &Value::Null }, &generator());
             match (wanted, simple) {
                 (Ok(wanted), Some(simple)) => assert_eq!(simple, wanted, "{source}"),
                 (Err(_), None) => {}
@@ -94,7 +94,8 @@ mod tests {
             "a.",
             "words( 3 )",
         ] {
-            assert_eq!(evaluate(source, &scope, &generator()), None, "{source}");
+            let scope = Layers { top: &scope, base: &Value::Null };
+            assert_eq!(evaluate(source, scope, &generator()), None, "{source}");
         }
     }
 }

@@ -116,12 +116,16 @@ impl Stream {
     /// frame of the first.
     pub fn distinct(&self, member: &str) -> Vec<(String, usize)> {
         let mut values: Vec<(String, usize)> = Vec::new();
+        let mut last = &Value::Null;
         for event in &self.events {
-            let text = match event.value.get(member) {
+            let value = match event.value.get(member) {
                 None | Some(Value::Null) => continue,
-                Some(Value::String(text)) => text.clone(),
-                Some(other) => other.to_string(),
+                // Almost always: a stream is about one message.
+                Some(same) if same == last => continue,
+                Some(value) => value,
             };
+            last = value;
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             if !values.iter().any(|(seen, _)| *seen == text) {
                 values.push((text, event.frame));
             }

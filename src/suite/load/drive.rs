@@ -101,7 +101,9 @@ pub async fn drive(drive: Drive) -> Result<Driven, DriveError> {
     };
     let (think, epoch) = (drive.workload.think, drive.request.client.epoch);
     let request = Request { think, ..drive.request };
-    let mut prepared = prepare(request, Sink::Channel { to: to.clone(), full: Arc::new(full) }).await?;
+    let wait = matches!(drive.workload.arrivals, Arrivals::Closed { .. });
+    let sink = Sink::Channel { wait, to: to.clone(), full: Arc::new(full) };
+    let mut prepared = prepare(request, sink).await?;
     let share = |id: &str| drive.shares.iter().find(|(known, _)| known == id).map_or(1, |(_, weight)| *weight);
     weigh(&mut prepared.selection.jobs, &share);
     let weights: Vec<u32> = prepared.selection.jobs.iter().map(|job| job.weight).collect();
