@@ -87,7 +87,7 @@ pub fn state(slo: &SloResult) -> &'static str {
     match slo.state {
         SloState::Met => "met",
         SloState::Missed => "missed",
-        SloState::Unknown => "not measured",
+        SloState::Unknown => "no data",
     }
 }
 
@@ -129,10 +129,10 @@ pub fn margin(slo: &SloResult) -> String {
 pub fn percent(share: f64) -> String {
     match share * 100.0 {
         p if !p.is_finite() => "-".to_owned(),
-        p if p == 0.0 => "0 %".to_owned(),
+        0.0 => "0 %".to_owned(),
         p if p < 0.1 => format!("{p:.3} %"),
         p if p < 9.95 => format!("{p:.1} %"),
-        p if p < 100.0 && p >= 99.5 => format!("{:.2} %", (p * 100.0).floor() / 100.0),
+        p if (99.5..100.0).contains(&p) => format!("{:.2} %", (p * 100.0).floor() / 100.0),
         p => format!("{p:.0} %"),
     }
 }
@@ -155,7 +155,7 @@ pub fn bytes(n: u64) -> String {
 /// A price in units of 1e-9 of a currency.
 pub fn money(nano: u64, currency: &str) -> String {
     let amount = nano as f64 / 1e9;
-    let digits = if amount >= 100.0 { 2 } else { 4 };
+    let digits = if amount >= 1.0 { 2 } else { 4 };
     format!("{amount:.digits$} {currency}")
 }
 

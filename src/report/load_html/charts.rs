@@ -103,13 +103,16 @@ fn times(
     let label = |v: f64| plain(if in_seconds { v / 1000.0 } else { v });
     let y_ticks: Vec<Tick> = y.ticks(MARKS).into_iter().map(|v| (v, label(v))).collect();
     let y_title = format!("{}{}", if in_seconds { "s" } else { "ms" }, y.note());
+    let stage = match load.series.iter().find(|s| s.t == when).map_or("", |s| load_view::stage_at(load, s)) {
+        "" => String::new(),
+        stage => format!(" ({stage})"),
+    };
     let desc = format!(
-        "Typical p50 {} ms; highest {} {} ms at {} ({}). Of answers that ended in each second, failed ones left out.",
+        "Typical p50 {} ms; highest {} {} ms at {}{stage}. Of answers that ended in each second, failed ones left out.",
         plain(typical),
         top.name,
         plain(high),
         load_view::clock(when),
-        load.series.iter().find(|s| s.t == when).map_or("", |s| load_view::stage_at(load, s)),
     );
     let legend = lines.iter().map(|l| Key::line(l.tone, l.name.as_str())).collect();
     figure(out, &Figure { id, title, desc, legend, columns, sizes: &SCREENS }, |out, size| {

@@ -75,14 +75,13 @@ fn table(out: &mut String, slos: &[SloResult], noun: &str) {
         let _ = writeln!(
             out,
             "<tr{class}><td><span class=\"badge {}\">{}</span></td><td class=\"text\">{}{marks}</td><td class=\"value\">{}</td>\
-             <td>{}</td><td class=\"margin\">{}<span>{}</span></td></tr>",
+             <td>{}</td><td class=\"margin\">{}</td></tr>",
             class_of(slo),
             state(slo),
             esc(&clip(&slo.text, 300)),
             esc(&seen),
             esc(&limit(slo)),
             bar(slo),
-            margin(slo),
         );
     }
     out.push_str("</tbody></table></div>\n");
@@ -99,14 +98,15 @@ fn class_of(slo: &SloResult) -> &'static str {
 
 /// The margin as a bar: right of the middle is room, left of it a miss; the middle is the limit, either end the whole of it.
 fn bar(slo: &SloResult) -> String {
-    let Some(margin) = slo.margin.filter(|m| m.is_finite()) else { return String::new() };
-    let length = (margin.abs().min(1.0) * HALF).max(1.5);
-    let left = if margin < 0.0 || slo.state == SloState::Missed { HALF - length } else { HALF };
+    let Some(share) = slo.margin.filter(|m| m.is_finite()) else { return String::new() };
+    let length = (share.abs().min(1.0) * HALF).max(1.5);
+    let left = if share < 0.0 || slo.state == SloState::Missed { HALF - length } else { HALF };
     format!(
         "<svg class=\"bar {}\" viewBox=\"0 0 {} 14\" aria-hidden=\"true\"><path class=\"rail\" d=\"M0 7H{}\"/>\
-         <rect x=\"{left:.1}\" y=\"2\" width=\"{length:.1}\" height=\"10\"/><path class=\"mid\" d=\"M{HALF} 0V14\"/></svg>",
+         <rect x=\"{left:.1}\" y=\"2\" width=\"{length:.1}\" height=\"10\"/><path class=\"mid\" d=\"M{HALF} 0V14\"/></svg><span>{}</span>",
         class_of(slo),
         HALF * 2.0,
         HALF * 2.0,
+        margin(slo),
     )
 }

@@ -13,7 +13,7 @@ const STYLE: &str = concat!(include_str!("../html/style.css"), include_str!("sty
 const SCRIPT: &str = include_str!("script.js");
 
 /// SHA-256 of the inline style and script, base64: the page's policy admits these two and nothing else.
-const STYLE_SHA256: &str = "QPqCJGjkce68gMnHucpYzEBZGRtcuzDq81nCV+g1e7U=";
+const STYLE_SHA256: &str = "J9eh/RU5pOgfyAT2pth+oEeFeqKhe8leZ5r2/GrBhj0=";
 const SCRIPT_SHA256: &str = "vyNzXzHJckQwctLkWnKxcOsgqfVDOoA+lroLGp+V+yA=";
 
 /// Renders the page of a load.
@@ -70,12 +70,8 @@ fn under(report: &RunReport, load: &LoadSummary) -> String {
         "" => String::new(),
         model => format!("{model} model, "),
     };
-    let times = format!(
-        "{model}{:.0} s, {:.0} s of it measured, started {}",
-        load.elapsed_s,
-        load.measured_s,
-        view::started(report)
-    );
+    let [elapsed, measured] = [load.elapsed_s, load.measured_s].map(|s| super::scale::plain(s.round()));
+    let times = format!("{model}{elapsed} s, {measured} s of it measured, started {}", view::started(report));
     format!("{}{version}; {times}", report.target.base_url)
 }
 

@@ -91,6 +91,9 @@ fn log_ticks(low: f64, high: f64, marks: usize) -> Vec<f64> {
 
 /// A number without more digits than its neighbours need.
 pub fn plain(value: f64) -> String {
+    if !value.is_finite() {
+        return "-".to_owned();
+    }
     let digits = match value.abs() {
         v if v >= 10.0 || v == 0.0 => 0,
         v if v >= 1.0 => usize::from((v * 10.0).round() % 10.0 != 0.0),

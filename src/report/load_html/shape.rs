@@ -37,11 +37,13 @@ fn nines(q: f64) -> f64 {
 }
 
 fn curve(out: &mut String, load: &LoadSummary) {
-    let curves: Vec<(&str, Tone, &[CurvePoint])> = CURVES
+    let mut curves: Vec<(&str, Tone, &[CurvePoint])> = CURVES
         .into_iter()
         .filter_map(|(name, tone)| Some((name, tone, load.curves.get(name)?.as_slice())))
         .filter(|(_, _, points)| !points.is_empty())
         .collect();
+    let planned = curves.iter().any(|(name, _, _)| *name == "e2e_sched");
+    curves.iter_mut().filter(|(name, _, _)| *name == "e2e" && !planned).for_each(|curve| curve.1 = 0);
     let all = || curves.iter().flat_map(|(_, _, points)| points.iter().filter(|p| p.q.is_finite()));
     let end = all().map(|p| p.q).filter(|q| *q < 1.0).fold(0.5, f64::max);
     let high = all().map(|p| p.us).max().unwrap_or(0) as f64 / 1000.0;
@@ -64,7 +66,8 @@ fn curve(out: &mut String, load: &LoadSummary) {
     figure(out, &about, |out, size| {
         let plot = Plot::new(size, x, y);
         plot.axes(out, (&x_ticks, "percentile"), (&y_ticks, &y_title));
-        for (_, tone, points) in &curves {
+        // The first is drawn last: where the client is in time, it lies on the second.
+        for (_, tone, points) in curves.iter().rev() {
             let line: Vec<_> = points
                 .iter()
                 .filter(|p| p.q.is_finite() && p.q < 1.0)
@@ -107,8 +110,13 @@ fn histogram(out: &mut String, load: &LoadSummary, metric: &str, title: &str) {
         let boxes: Vec<_> = held.iter().map(|b| (ms(b.from_us), ms(b.to_us), 0.0, share(b))).collect();
         plot.boxes(out, 0, &boxes);
         if let Some(row) = row {
-            for (us, name) in [(row.p50_us, "p50"), (row.p95_us, "p95"), (row.p99_us, "p99")] {
-                plot.upright(out, ms(us), name);
+            let marks = [(row.p50_us, "p50"), (row.p95_us, "p95"), (row.p99_us, "p99")];
+            let mut last = f64::NEG_INFINITY;
+            for (at, name) in marks.map(|(us, name)| (ms(us), name)) {
+                // Names that would lie on each other: the first stays.
+                let room = plot.px(at) - last > 24.0;
+                plot.upright(out, at, if room { name } else { "" });
+                last = if room { plot.px(at) } else { last };
             }
         }
     });

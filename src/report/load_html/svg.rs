@@ -31,8 +31,6 @@ const LEFT: f64 = 58.0;
 const RIGHT: f64 = 16.0;
 const TOP: f64 = 36.0;
 const BOTTOM: f64 = 40.0;
-/// Width of a character of a label, at the most.
-pub const CHAR: f64 = 6.4;
 
 /// Colour and dashes of a series: `0` to `7`, both by number.
 pub type Tone = usize;
@@ -167,9 +165,9 @@ impl Plot {
         let (left, right, bottom) = (LEFT, self.right(), self.bottom());
         for (value, label) in y.0 {
             let at = self.py(*value);
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "<path class=\"grid\" d=\"M{left} {0}H{right}\"/><text class=\"y\" x=\"{1}\" y=\"{2}\">{3}</text>\n",
+                "<path class=\"grid\" d=\"M{left} {0}H{right}\"/><text class=\"y\" x=\"{1}\" y=\"{2}\">{3}</text>",
                 n(at),
                 left - 7.0,
                 n(at + 4.0),
@@ -178,18 +176,18 @@ impl Plot {
         }
         for (value, label) in x.0 {
             let at = self.px(*value);
-            let _ = write!(
+            let _ = writeln!(
                 out,
-                "<path class=\"tick\" d=\"M{0} {bottom}v5\"/><text class=\"x\" x=\"{0}\" y=\"{1}\">{2}</text>\n",
+                "<path class=\"tick\" d=\"M{0} {bottom}v5\"/><text class=\"x\" x=\"{0}\" y=\"{1}\">{2}</text>",
                 n(at),
                 bottom + 18.0,
                 esc(label)
             );
         }
-        let _ = write!(
+        let _ = writeln!(
             out,
             "<path class=\"axis\" d=\"M{left} {bottom}H{right}\"/>\
-             <text class=\"title\" x=\"2\" y=\"12\">{}</text><text class=\"title end\" x=\"{right}\" y=\"{}\">{}</text>\n",
+             <text class=\"title\" x=\"2\" y=\"12\">{}</text><text class=\"title end\" x=\"{right}\" y=\"{}\">{}</text>",
             esc(y.1),
             self.size.height - 5.0,
             esc(x.1)

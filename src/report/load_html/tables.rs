@@ -237,7 +237,7 @@ pub fn curves(out: &mut String, load: &LoadSummary) {
     for (metric, points) in &load.curves {
         let _ = writeln!(out, "<h3>{}: percentiles</h3>", esc(&clip(metric, 60)));
         open(out, "none", &["percentile", "ms"]);
-        for point in points.iter().take(GROUPS) {
+        for point in points.iter().filter(|p| p.q.is_finite()).take(GROUPS) {
             row(out, &[format!("{:.4}", point.q * 100.0), units::ms(point.us)]);
         }
         close(out);
@@ -286,10 +286,10 @@ pub fn seconds_table(out: &mut String, load: &LoadSummary) {
         1 => "Second by second".to_owned(),
         n => format!("Every {n} seconds: highest latency and gauge, mean rate"),
     };
-    let _ = write!(
+    let _ = writeln!(
         out,
         "<details class=\"fold\" id=\"seconds\" data-every=\"{every}\"><summary>The charts over time as a table: {title}</summary>\
-         <div class=\"body\">\n"
+         <div class=\"body\">"
     );
     open(out, "two", &SECONDS);
     groups.iter().for_each(|group| row(out, &second(load, group)));

@@ -1,7 +1,7 @@
 //! Charts over time: stages as bands, seconds as lines or stacked bars.
 
 use super::scale::{self, Scale, Tick};
-use super::svg::{CHAR, Plot, Size};
+use super::svg::{Plot, Size};
 use crate::metrics::LoadSummary;
 use crate::metrics::summary::Second;
 use crate::report::escape::html as esc;
@@ -79,8 +79,7 @@ impl<'l> Time<'l> {
                 plot.bottom() - plot.top(),
                 esc(&format!("{label} ({} to {})", scale::clock(from), scale::clock(to)))
             );
-            let room = ((right - left - 6.0) / CHAR).max(0.0) as usize;
-            let shown = fitted(label, room);
+            let shown = fitted(label, right - left - 7.0);
             if !single && !shown.is_empty() {
                 let _ = writeln!(
                     out,
@@ -140,13 +139,18 @@ fn with_gaps(points: impl Iterator<Item = (u32, Option<(f64, f64)>)>) -> Vec<Opt
     out
 }
 
-/// A label in `room` characters; nothing where not even a hint of it fits.
-fn fitted(label: &str, room: usize) -> String {
-    let length = label.chars().count();
-    match room {
-        _ if length <= room => label.to_owned(),
+/// Width of a usual and of a wide character of a label.
+const CHARS: [f64; 2] = [6.6, 8.2];
+
+/// A label in a width; nothing where not even a hint of it fits.
+fn fitted(label: &str, width: f64) -> String {
+    let room = |width: f64, char: f64| (width / char).max(0.0) as usize;
+    if label.chars().count() <= room(width, CHARS[0]) {
+        return label.to_owned();
+    }
+    match room(width, CHARS[1]) {
         0..=3 => String::new(),
-        _ => label.chars().take(room - 1).chain(['\u{2026}']).collect(),
+        room => label.chars().take(room - 1).chain(['\u{2026}']).collect(),
     }
 }
 
@@ -185,8 +189,9 @@ mod tests {
 
     #[test]
     fn labels_of_short_stages_are_cut_or_left_to_the_tooltip() {
-        assert_eq!(fitted("recovery", 9), "recovery");
-        assert_eq!(fitted("recovery", 5), "reco\u{2026}");
-        assert_eq!(fitted("recovery", 3), "");
+        assert_eq!(fitted("recovery", 60.0), "recovery");
+        assert_eq!(fitted("recovery", 42.0), "reco\u{2026}");
+        assert_eq!(fitted("recovery", 30.0), "");
+        assert_eq!(fitted("recovery", -3.0), "");
     }
 }
