@@ -11,7 +11,7 @@ pub mod html;
 pub mod json;
 pub mod junit;
 mod load_html;
-mod load_view;
+pub mod load_view;
 pub mod markdown;
 pub mod run;
 pub mod terminal;
