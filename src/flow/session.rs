@@ -231,7 +231,7 @@ impl Session {
                 kept.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&exchange.exchange));
             }
             (Sink::Collect(_), Finished::Run(_) | Finished::Over) => {}
-            (Sink::Channel { to, full }, finished) => {
+            (Sink::Channel { to, full, .. }, finished) => {
                 if let Err(refused) = to.try_send(finished) {
                     self.progress.not_judged.fetch_add(1, Relaxed);
                     full(refused.into_inner());

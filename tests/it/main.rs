@@ -34,6 +34,7 @@ mod model_server;
 mod own_requests;
 mod probe_apps;
 mod report;
+mod report_load;
 mod rules_doc;
 mod scenario;
 mod scenario_load;
