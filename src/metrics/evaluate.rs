@@ -4,7 +4,7 @@ use super::cells::Key;
 use super::goodput::turn_name;
 use super::load_recorder::StageCounts;
 use super::summary::{ClientHealth, SloResult, SloState};
-use super::{Cell, Cells, Counts, FailureClass, Measure, Scope, Slo, StageWindow, Stat};
+use super::{Cell, Cells, Counts, Measure, Metric, Scope, Slo, StageWindow, Stat};
 
 /// What objectives are compared with. All of it may be a state in the middle of a run.
 #[derive(Clone, Copy, Debug)]
@@ -82,8 +82,19 @@ impl<'a> Part<'a> {
         self.stages().map(|stage| stage.to_us.saturating_sub(stage.from_us)).sum::<u64>() as f64 / 1e6
     }
 
-    fn cell(&self) -> Cell {
-        self.facts.cells.sum(|key| self.has(key))
+    fn cells(&self) -> impl Iterator<Item = &'a Cell> {
+        self.facts.cells.iter().filter(|(key, _)| self.has(key)).map(|(_, cell)| cell)
+    }
+
+    fn times(&self, metric: Metric) -> Counts {
+        let mut sum = Counts::default();
+        self.cells().filter_map(|cell| cell.times.get(metric)).for_each(|counts| sum.add(counts));
+        sum
+    }
+
+    /// A counter, added up.
+    fn count(&self, of: impl Fn(&Cell) -> u64) -> u64 {
+        self.cells().map(of).fold(0, u64::saturating_add)
     }
 
     fn has(&self, key: &Key) -> bool {
@@ -156,20 +167,16 @@ fn value(slo: &Slo, facts: &Facts) -> Option<f64> {
     let per_second = |n: u64| Some(part.seconds()).filter(|s| *s > 0.0).map(|s| n as f64 / s);
     let share = |n: u64, of: u64| (of > 0).then(|| n as f64 / of as f64);
     match slo.measure {
-        Measure::Latency(metric, stat) => part.cell().times.get(metric).and_then(|counts| statistic(counts, stat)),
-        Measure::ErrorRate(class) => {
-            let cell = part.cell();
-            let failed = class.map_or(cell.failed(), |class: FailureClass| cell.failures[class as usize]);
-            share(failed, cell.requests)
+        Measure::Latency(metric, stat) => statistic(&part.times(metric), stat),
+        Measure::ErrorRate(None) => share(part.count(Cell::failed), part.count(|cell| cell.requests)),
+        Measure::ErrorRate(Some(class)) => {
+            share(part.count(|cell| cell.failures[class as usize]), part.count(|cell| cell.requests))
         }
-        Measure::ReqPerS => per_second(part.cell().ok),
-        Measure::GoodPerS => per_second(part.cell().good),
-        Measure::GoodFraction => {
-            let cell = part.cell();
-            share(cell.good, cell.requests)
-        }
-        Measure::OutputTps => per_second(part.cell().completion_tokens),
-        Measure::EventsPerS => per_second(part.cell().events),
+        Measure::ReqPerS => per_second(part.count(|cell| cell.ok)),
+        Measure::GoodPerS => per_second(part.count(|cell| cell.good)),
+        Measure::GoodFraction => share(part.count(|cell| cell.good), part.count(|cell| cell.requests)),
+        Measure::OutputTps => per_second(part.count(|cell| cell.completion_tokens)),
+        Measure::EventsPerS => per_second(part.count(|cell| cell.events)),
         Measure::Dropped => part.stages().next().map(|_| part.arrivals().dropped as f64),
         Measure::DeliveredRate => {
             let arrivals = part.arrivals();

@@ -32,8 +32,8 @@ pub enum Metric {
     ServerTtft,
     /// `overhead`: `e2e` minus `server_latency`, 0 where the server claims more than we waited.
     Overhead,
-    /// `conversation_time`: a whole scenario, from its planned begin (closed load: its begin) to its end, pauses included;
-    /// of those that came to their end.
+    /// `conversation_time`: a whole scenario, from its begin (open model: its planned begin) to its end, think times
+    /// included. One sample per finished scenario, not per request.
     #[serde(rename = "conversation_time")]
     Iteration,
 }

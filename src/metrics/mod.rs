@@ -2,10 +2,12 @@
 //!
 //! Goes in: recorded exchanges of generation requests. Comes out: latency rows, failure counts, token and event
 //! counts. Latencies are integer microseconds in HDR histograms (3 significant digits, 1 us to 1 h, saturating).
-//! Not done here: judging rules, service level objectives, rates per window (they need the run's clock).
+//! Not done here: judging rules, reading files, clocks: times come in as numbers.
 
+pub mod bootstrap;
 pub mod cells;
 pub mod cells_text;
+pub mod compare;
 pub mod counts;
 pub mod csv;
 pub mod curve;
@@ -30,7 +32,9 @@ pub mod summarise;
 pub mod summary;
 pub mod window;
 
+pub use bootstrap::Blocks;
 pub use cells::{Cell, Cells, Place};
+pub use compare::{Change, CompareOptions, Comparison, Measured, compare};
 pub use counts::Counts;
 pub use evaluate::{Facts, breached, clip, evaluate};
 pub use failure::FailureClass;

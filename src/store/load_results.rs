@@ -4,7 +4,7 @@ use super::files::{StoreError, read_text, write_atomic};
 use crate::metrics::hlog::{self, Entry, HlogWriter, Line};
 use crate::metrics::merge::{MAX_SKEW_US, MergeError, Merger, ShardResult};
 use crate::metrics::summary::{LOAD_SCHEMA, LoadSummary};
-use crate::metrics::{Cells, Interval, StageWindow, cells_text, csv};
+use crate::metrics::{Blocks, Cells, Interval, StageWindow, cells_text, csv};
 use std::fs;
 use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -182,6 +182,18 @@ impl Iterator for Seconds {
     fn next(&mut self) -> Option<Self::Item> {
         self.read().transpose()
     }
+}
+
+/// The time of a run, cut into blocks for [`crate::metrics::compare`].
+///
+/// # Errors
+/// [`StoreError`] with the log of latencies.
+pub fn read_blocks(folder: &Path, summary: &LoadSummary) -> Result<Blocks, StoreError> {
+    let mut blocks = Blocks::of(summary);
+    for interval in Seconds::open(folder)? {
+        blocks.add(&interval?);
+    }
+    Ok(blocks)
 }
 
 fn broken(path: &Path, cause: String) -> StoreError {

@@ -118,6 +118,8 @@ fn folders_of_shards_merge_into_the_files_of_the_whole() {
         .sum();
     assert_eq!(measured, whole.groups[0].ok);
     assert_eq!(measured, 800);
+    let blocks = store::read_blocks(&at("merged"), &whole).expect("blocks");
+    assert_eq!((blocks.len(), blocks.iter().map(|block| block.seconds).sum::<u32>()), (4, 4));
 }
 
 #[test]

@@ -449,6 +449,7 @@ fn health(series: &[Second], dropped: u64) -> ClientHealth {
         cpu_s: cpu * 2.0,
         cpu_max: series.iter().map(|s| s.client_cpu).fold(0.0, f64::max),
         cpu_mean: cpu / series.len().max(1) as f64,
+        cpu_sustained: series.iter().map(|s| s.client_cpu).fold(0.0, f64::max),
         rss_max: series.iter().map(|s| s.rss).max().unwrap_or(0),
         fds_max: 37 + series.iter().map(|s| s.open_streams).max().unwrap_or(0),
         fds_limit: 20_000,
