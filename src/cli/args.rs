@@ -30,6 +30,13 @@ pub enum Command {
         difyprobe load scenarios/load/chat-three-turns.yaml --users 20 --duration 30s\n  \
         difyprobe load scenarios/load/chat-three-turns.yaml --rate 1 --stage 30s:20 --stage 3m:20 --stage 0s:60 --stage peak=20s:60")]
     Load(Box<LoadArgs>),
+    /// Join the results of the shards of a load, exactly
+    #[command(after_help = "Example:\n  difyprobe merge reports/evening-peak    (the folder that holds shard-0-of-4 and its neighbours)")]
+    Merge(MergeArgs),
+    /// Compare two results of loads: what became slower, and is it chance
+    #[command(after_help = "Exit 0: same or faster; 5: slower; 3: it cannot be told; 4: one of the runs is invalid.\n\n\
+        Example:\n  difyprobe compare reports/before reports/after")]
+    Compare(CompareArgs),
     /// Judge saved transcripts again, offline
     Judge(JudgeArgs),
     /// Compare the scenarios' exchanges with reviewed snapshots
@@ -246,6 +253,48 @@ pub struct TogetherArgs {
     pub barrier: Option<PathBuf>,
 }
 
+/// `merge`
+#[derive(ClapArgs)]
+pub struct MergeArgs {
+    /// Folders of the shards, or the folder that holds them
+    #[arg(required = true, value_name = "DIR")]
+    pub folders: Vec<PathBuf>,
+    /// Folder of the whole (default: the one that holds the shards)
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
+/// `compare`
+#[derive(ClapArgs)]
+pub struct CompareArgs {
+    /// Folder of the reference
+    #[arg(value_name = "RUN_A")]
+    pub a: PathBuf,
+    /// Folder of the run that is compared with it
+    #[arg(value_name = "RUN_B")]
+    pub b: PathBuf,
+    /// Differences below this share do not matter, e.g. 5%
+    #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = percent)]
+    pub threshold: f64,
+    /// Differences of times below this do not matter
+    #[arg(long, value_name = "DURATION", default_value = "1ms", value_parser = duration)]
+    pub floor: Duration,
+    /// Seed of the bootstrap
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub seed: u64,
+    /// Also write the comparison as JSON
+    #[arg(long, value_name = "PATH")]
+    pub json: Option<PathBuf>,
+    /// Colour of the terminal output
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+    /// Also by scenario
+    #[arg(long, short, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+}
+
 /// `judge`
 #[derive(ClapArgs)]
 pub struct JudgeArgs {
@@ -396,4 +445,11 @@ fn positive(text: &str) -> Result<Duration, String> {
 
 fn duration(text: &str) -> Result<Duration, String> {
     crate::scenario::duration::parse(text).map_err(|e| e.to_string())
+}
+
+/// `5%` or `5` as 0.05.
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim();
+    let value = number.parse::<f64>().ok().filter(|value| (0.0..=1000.0).contains(value));
+    value.map(|value| value / 100.0).ok_or_else(|| "must be a share such as 5%".to_owned())
 }

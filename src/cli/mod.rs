@@ -6,6 +6,7 @@ mod print; // first: the others print with its macros
 mod args;
 mod baseline;
 mod check;
+mod compare;
 mod dry_run;
 mod exit;
 mod interrupt;
@@ -21,6 +22,7 @@ mod load_flags;
 mod load_plan;
 mod load_run;
 mod load_watch;
+mod merge;
 mod output;
 mod progress;
 mod rules;
@@ -55,6 +57,8 @@ pub fn main() -> Exit {
     let outcome = match args.command {
         Command::Check(args) => check::run(args),
         Command::Load(args) => load::run(*args),
+        Command::Merge(args) => merge::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Judge(args) => judge::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Serve(args) => serve::run(args),

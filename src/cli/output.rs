@@ -91,13 +91,18 @@ fn parse_report(text: &str) -> Result<(Format, PathBuf), Failure> {
 }
 
 fn style(args: &OutputArgs) -> TerminalStyle {
+    style_of(args.color, args.verbose)
+}
+
+/// How to write for the terminal of this process.
+pub fn style_of(color: Color, verbosity: u8) -> TerminalStyle {
     let terminal = std::io::stdout().is_terminal();
-    let color = match args.color {
+    let color = match color {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
     };
-    TerminalStyle { color, width: columns(), verbosity: args.verbose }
+    TerminalStyle { color, width: columns(), verbosity }
 }
 
 /// Columns of the terminal from the environment, else 100.

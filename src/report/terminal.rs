@@ -6,6 +6,7 @@ use super::{verdict, view};
 use crate::model::Outcome;
 
 mod baseline;
+mod comparison;
 mod failures;
 mod latency;
 mod load;
@@ -13,6 +14,7 @@ mod page;
 mod rules;
 mod table;
 
+pub use comparison::comparison;
 use page::{Page, Paint};
 
 /// How to write for this terminal.

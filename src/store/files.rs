@@ -104,6 +104,22 @@ pub fn read_bytes(path: &Path) -> Result<Vec<u8>, StoreError> {
     fs::read(path).map_err(StoreError::read(path))
 }
 
+/// Folders directly below one whose names begin with a text, by name; none where there is no such folder.
+///
+/// # Errors
+/// [`StoreError::Read`] where the folder cannot be read.
+pub fn folders_below(folder: &Path, beginning: &str) -> Result<Vec<PathBuf>, StoreError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(StoreError::read(folder))? {
+        let entry = entry.map_err(StoreError::read(folder))?;
+        if entry.path().is_dir() && entry.file_name().to_string_lossy().starts_with(beginning) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 /// Every file below a folder whose name ends in one of the extensions (`yaml`, without the dot), in alphabetical order.
 ///
 /// # Errors

@@ -119,7 +119,9 @@ pub fn build_load(
     let latency = load.groups.first().map(|whole| whole.latency.clone()).unwrap_or_default();
     let report = assemble(transcript, facts, every, latency, requests);
     let (verdict, exit_code) = verdict::with_load(report.verdict, &load);
-    RunReport { verdict, exit_code, load: Some(Box::new(load)), ..report }
+    let (rules, scenarios) = (&report.rules, &report.scenarios);
+    let summary = verdict::summary_of_load(verdict, rules, scenarios, requests, report.elapsed_ms, &load);
+    RunReport { verdict, exit_code, summary, load: Some(Box::new(load)), ..report }
 }
 
 fn assemble(
