@@ -217,7 +217,7 @@ impl History {
 }
 
 #[cfg(test)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// A load in its burst.
