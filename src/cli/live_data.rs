@@ -217,8 +217,7 @@ impl History {
 }
 
 #[cfg(test)]
-#[allow(missing_docs)]
-pub mod tests {
+pub(super) mod tests {
     use super::*;
 
     /// A load in its burst.

@@ -117,8 +117,8 @@ fn times(
     let legend = lines.iter().map(|l| Key::line(l.tone, l.name.as_str())).collect();
     figure(out, &Figure { id, title, desc, legend, columns, sizes: &SCREENS }, |out, size| {
         let plot = time.open(out, size, y, &y_ticks, &y_title);
-        limits.iter().for_each(|(at, name)| plot.limit(out, *at, name));
         lines.iter().rev().for_each(|line| plot.line(out, line.tone, &time.points(size, line.value)));
+        limits.iter().for_each(|(at, name)| plot.limit(out, *at, name));
         time.close(out, &plot);
     });
 }
@@ -193,7 +193,7 @@ fn streams(out: &mut String, load: &LoadSummary, time: Time) {
 }
 
 /// Tones of failure classes, the most unlike ones first.
-const FAILURE_TONES: [Tone; 8] = [5, 1, 2, 0, 7, 3, 4, 6];
+const FAILURE_TONES: [Tone; 8] = [5, 0, 1, 2, 3, 7, 4, 6];
 
 fn failures(out: &mut String, load: &LoadSummary, time: Time) {
     let classes = load_view::classes(load.series.iter().flat_map(|s| s.failures.iter()));

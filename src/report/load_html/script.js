@@ -21,9 +21,12 @@
     }
     for (const figure of figures) {
       const out = figure.querySelector(".readout");
-      out.hidden = row < 0;
       const columns = figure.dataset.columns.split(" ").filter((column) => cells[column]);
-      out.value = cells.slice(0, 2).filter(Boolean).join(" ") + ": " + columns.map((c) => heads[c] + " " + cells[c]).join("; ");
+      const told = columns.map((column) => {
+        const [name, unit] = heads[column].split(", ");
+        return name + " " + cells[column] + (unit ? " " + unit : "");
+      });
+      out.value = row < 0 ? "" : cells.slice(0, 2).filter(Boolean).join(" ") + ": " + told.join("; ");
     }
   };
   for (const figure of figures) {

@@ -95,7 +95,7 @@ pub fn figure(out: &mut String, figure: &Figure, draw: impl Fn(&mut String, Size
         out.push_str("</svg>\n");
     }
     if !timed.is_empty() {
-        out.push_str("<output class=\"readout\" hidden></output>\n");
+        out.push_str("<output class=\"readout\"></output>\n");
     }
     out.push_str("</figure>\n");
 }
