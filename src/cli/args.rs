@@ -31,11 +31,15 @@ pub enum Command {
         difyprobe load scenarios/load/chat-three-turns.yaml --rate 1 --stage 30s:20 --stage 3m:20 --stage 0s:60 --stage peak=20s:60")]
     Load(Box<LoadArgs>),
     /// Join the results of the shards of a load, exactly
-    #[command(after_help = "Example:\n  difyprobe merge reports/evening-peak    (the folder that holds shard-0-of-4 and its neighbours)")]
+    #[command(
+        after_help = "Example:\n  difyprobe merge reports/evening-peak    (the folder that holds shard-0-of-4 and its neighbours)"
+    )]
     Merge(MergeArgs),
     /// Compare two results of loads: what became slower, and is it chance
-    #[command(after_help = "Exit 0: same or faster; 5: slower; 3: it cannot be told; 4: one of the runs is invalid.\n\n\
-        Example:\n  difyprobe compare reports/before reports/after")]
+    #[command(
+        after_help = "Exit 0: same or faster; 5: slower; 3: it cannot be told; 4: one of the runs is invalid.\n\n\
+        Example:\n  difyprobe compare reports/before reports/after"
+    )]
     Compare(CompareArgs),
     /// Judge saved transcripts again, offline
     Judge(JudgeArgs),
@@ -171,6 +175,9 @@ pub struct LoadArgs {
     pub ends: EndArgs,
     #[command(flatten)]
     pub together: TogetherArgs,
+    /// Show plain lines instead of the full screen
+    #[arg(long)]
+    pub no_live: bool,
 }
 
 /// When scenarios begin. Not with a load file, which says it itself.

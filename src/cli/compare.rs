@@ -31,7 +31,9 @@ pub fn run(args: CompareArgs) -> Result<Exit, Failure> {
     let invalid: Vec<&str> =
         [&a, &b].into_iter().filter(|(_, run, _)| is_invalid(&run.summary)).map(|(name, ..)| name.as_str()).collect();
     for name in &invalid {
-        comparison.notes.push(format!("{name} is invalid: its generator was the bottleneck, so this compares generators"));
+        comparison
+            .notes
+            .push(format!("{name} is invalid: its generator was the bottleneck, so this compares generators"));
     }
     println!("{}", terminal::comparison(&comparison, &style_of(args.color, args.verbose)).trim_end());
     if let Some(file) = json {

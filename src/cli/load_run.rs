@@ -44,7 +44,7 @@ pub async fn attack(
     chosen.client.max_in_flight = usize::MAX >> 4;
     let scenarios = planned.scenarios.iter().map(|(scenario, _)| Arc::clone(scenario)).collect();
     let choice = Choice { scenarios, slow: true, ..Choice::default() };
-    let watch = Arc::new(LoadWatch::new(folder, &args.output));
+    let watch = Arc::new(LoadWatch::new(folder, (args.output.quiet, args.no_live), &planned.workload, stop));
     let request = chosen.request(choice.clone(), args.target.keep, stop);
     let driven = drive(Drive {
         request,
@@ -104,7 +104,7 @@ fn conclude(
     mut driven: Driven,
 ) -> Result<(RunReport, Option<Failure>), Failure> {
     let summary = summary(planned, command, &driven);
-    watch.rest(&driven.ticked.rest, summary.started_unix_us);
+    watch.append(&driven.ticked.rest, summary.started_unix_us);
     let mut unsaved = watch.problem().map(Failure::usage);
     let written = store::write_results(folder, &summary, driven.recorder.cells());
     unsaved = written.err().map(|e| Failure::usage(chain(&e))).or(unsaved);
@@ -177,7 +177,7 @@ fn summary(planned: &Planned, command: String, driven: &Driven) -> LoadSummary {
         objectives: &workload.slos,
         aborted: driven.ticked.aborted,
         conditions: &workload.validity,
-        client: ClientHealth { unfinished: result.unfinished, panics: result.panics, ..driven.health.summary() },
+        client: ClientHealth { unfinished: result.unfinished, panics: result.panics, ..driven.ticked.health.summary() },
         judged: JudgedCounts {
             judged: driven.gathered.judged,
             responses: driven.gathered.judged + driven.not_judged,

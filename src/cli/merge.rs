@@ -44,7 +44,8 @@ fn parent(folders: &[PathBuf]) -> Result<PathBuf, Failure> {
     let first = folders.first().and_then(|folder| folder.parent());
     let same = folders.iter().all(|folder| folder.parent() == first);
     let whole = first.filter(|_| same).map(Path::to_owned);
-    whole.ok_or_else(|| Failure::usage("the shards lie in different folders: name the folder of the whole by --out DIR"))
+    whole
+        .ok_or_else(|| Failure::usage("the shards lie in different folders: name the folder of the whole by --out DIR"))
 }
 
 fn report(folder: &Path) -> Result<RunReport, Failure> {

@@ -18,7 +18,10 @@ fn a_load_tells_what_it_did_and_passes() {
     assert_eq!((&report["command"], &report["verdict"]), (&"load".into(), &"pass".into()));
     let requests = report["summary"]["requests"].as_u64().unwrap();
     let load = &report["load"];
-    assert!(requests >= 12 && load["judged"]["judged"] == requests && load["judged"]["responses"] == requests, "{load:#}");
+    assert!(
+        requests >= 12 && load["judged"]["judged"] == requests && load["judged"]["responses"] == requests,
+        "{load:#}"
+    );
     let whole = &load["groups"][0];
     assert!(whole["ok"].as_u64().unwrap() >= 4 && whole["failures"].as_object().unwrap().is_empty(), "{whole}");
     assert_eq!((&load["run"]["model"], &load["stages"][0]["level_from"]), (&"closed".into(), &4.0.into()));

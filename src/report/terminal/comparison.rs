@@ -130,7 +130,9 @@ mod tests {
             notes: vec!["other seed".into()],
         };
         let text = comparison(&of, &TerminalStyle { width: 120, ..TerminalStyle::default() });
-        for wanted in ["p95", "100 ms", "150 ms", "+50.0 ms (+50.0 %)", "-1.00 ms to +90.0 ms", "slower", "- other seed"] {
+        for wanted in
+            ["p95", "100 ms", "150 ms", "+50.0 ms (+50.0 %)", "-1.00 ms to +90.0 ms", "slower", "- other seed"]
+        {
             assert!(text.contains(wanted), "{wanted}: {text}");
         }
         assert!(text.trim_end().ends_with("SLOWER: ttft is slower") && !text.contains('\x1b'), "{text}");

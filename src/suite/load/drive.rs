@@ -6,7 +6,7 @@ use super::ticker::{self, Ticked};
 use super::weights::weigh;
 use crate::engine::{self, EngineError, EngineResult, Load, Model, Plan, Shape, StartAt, Started};
 use crate::flow::{Finished, Session, Sink};
-use crate::machine::{Gauges, Health, Sampler, Watched};
+use crate::machine::{Gauges, Sampler, Watched};
 use crate::metrics::{LoadRecorder, StageWindow};
 use crate::model::App;
 use crate::rules::tally::Tally;
@@ -42,7 +42,7 @@ pub struct Drive {
 /// Sees a load while it runs.
 pub trait Watch: Send + Sync {
     /// The target answered and the load is about to begin.
-    fn begins(&self, session: &Arc<Session>, stages: &[StageWindow]);
+    fn begins(&self, session: &Arc<Session>, stages: &Arc<[StageWindow]>);
     /// A second is over. `interval` holds all seconds that are over and were not told before.
     fn second(&self, tick: &ticker::Tick<'_>);
 }
@@ -57,8 +57,6 @@ pub struct Driven {
     pub ticked: Ticked,
     /// What the engine did.
     pub result: EngineResult,
-    /// The generator's own state.
-    pub health: Health,
     /// The stages as planned.
     pub stages: Arc<[StageWindow]>,
     /// Target and profile.
@@ -143,18 +141,17 @@ pub async fn drive(drive: Drive) -> Result<Driven, DriveError> {
         started: started.clone(),
         no_more,
         watch: drive.watch,
+        sampler: Sampler::start(watched(&prepared.session, started).await),
     };
-    let sampler = Sampler::start(watched(&prepared.session, started).await);
     let ran = run(plan, &prepared.session, ticker).await;
-    let health = sampler.finish().await;
     // The queue may be full: this one is waited for.
     let _ = to.send(Finished::Over).await;
     let gathered = judging.join().map_err(|_| DriveError::Judge)?;
     let (result, mut ticked) = ran.map_err(ExamineError::from)?;
-    ticked.finish(&meter, &result, &health);
+    ticked.finish(&meter, &result);
     let progress = &prepared.session.progress;
     let (requests, not_judged) = (progress.requests.load(Relaxed), progress.not_judged.load(Relaxed));
-    Ok(Driven { gathered, recorder: meter.take(), ticked, result, health, stages, prepared, requests, not_judged })
+    Ok(Driven { gathered, recorder: meter.take(), ticked, result, stages, prepared, requests, not_judged })
 }
 
 /// The engine, with somebody who looks at it once per second.

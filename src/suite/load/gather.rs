@@ -58,6 +58,9 @@ pub(super) fn gather(
                 judged += 1;
                 let Some(app) = apps.iter().find(|a| a.label == observed.app) else { continue };
                 let found = tally.judge_parsed(&observed, observed.parsed(), app);
+                if found.broken {
+                    meter.note_broken();
+                }
                 if let Some(sample) = measured(&observed, observed.parsed(), app, found.broken) {
                     meter.request(&observed, &sample);
                 }

@@ -7,6 +7,7 @@ use crate::metrics::{Cells, Interval, Iteration, LoadRecorder, Place, Sample, Sl
 use crate::model::{Exchange, Outcome};
 use crate::scenario::ast::{Action, Scenario, Step};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,7 @@ pub struct Meter {
     /// Generation requests after which no scenario begins.
     limit: Option<u64>,
     no_more: CancellationToken,
+    broken: AtomicU64,
 }
 
 /// What a meter needs to know beforehand.
@@ -47,7 +49,7 @@ impl Meter {
             places.insert(scenario.id.clone(), (whole, steps));
         }
         let (started, epoch, limit, no_more) = (setting.started, setting.epoch, setting.limit, setting.no_more);
-        Meter { recorder: Mutex::new(recorder), places, started, epoch, limit, no_more }
+        Meter { recorder: Mutex::new(recorder), places, started, epoch, limit, no_more, broken: AtomicU64::new(0) }
     }
 
     fn lock(&self) -> MutexGuard<'_, LoadRecorder> {
@@ -84,6 +86,16 @@ impl Meter {
             self.no_more.cancel();
             recorder.end_at(when.ended_us);
         }
+    }
+
+    /// Counts a response that broke a rule.
+    pub(super) fn note_broken(&self) {
+        self.broken.fetch_add(1, Relaxed);
+    }
+
+    /// Responses that broke a rule so far.
+    pub(super) fn broken(&self) -> u64 {
+        self.broken.load(Relaxed)
     }
 
     /// Records a whole scenario.

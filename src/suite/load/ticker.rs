@@ -4,11 +4,11 @@ use super::drive::Watch;
 use super::guard::Guard;
 use super::meter::Meter;
 use crate::engine::{EngineResult, Started};
-use crate::machine::{Health, MachineSample};
+use crate::machine::{Health, MachineSample, Sampler};
 use crate::metrics::interval::Moment;
 use crate::metrics::load_recorder::Running;
-use crate::metrics::summary::ClientHealth;
-use crate::metrics::{Facts, Interval, MachineSecond, StageCounts, StageWindow, Timeline, breached, clip, stage_at};
+use crate::metrics::summary::{ClientHealth, SloResult};
+use crate::metrics::{Facts, Interval, MachineSecond, StageWindow, Timeline, breached, clip, evaluate, stage_at};
 use crate::workload::{Arrivals, Workload};
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +27,7 @@ pub(super) struct Ticker {
     pub started: Started,
     pub no_more: CancellationToken,
     pub watch: Arc<dyn Watch>,
+    pub sampler: Sampler,
 }
 
 /// One look.
@@ -43,6 +44,14 @@ pub struct Tick<'t> {
     pub timeline: &'t Timeline,
     /// Sums over everything so far.
     pub sums: &'t Running,
+    /// Objectives, as far as they can be told; those about drops and the generator cannot.
+    pub slos: &'t [SloResult],
+    /// Responses that broke a rule.
+    pub broken: u64,
+    /// The generator.
+    pub machine: Option<MachineSample>,
+    /// Why the load is ending before its schedule.
+    pub ended_early: Option<&'t str>,
 }
 
 /// What the looks gave.
@@ -56,11 +65,19 @@ pub struct Ticked {
     pub ended_early: Option<String>,
     /// Place of the objective that ended it.
     pub aborted: Option<usize>,
+    /// The generator over the load.
+    pub health: Health,
 }
 
 impl Ticker {
     /// Looks until the load is over.
     pub(super) async fn run(self, over: CancellationToken) -> Ticked {
+        let mut ticked = self.look_until(&over).await;
+        ticked.health = self.sampler.finish().await;
+        ticked
+    }
+
+    async fn look_until(&self, over: &CancellationToken) -> Ticked {
         let open = !matches!(self.workload.arrivals, Arrivals::Closed { .. });
         let mut ticked = Ticked { timeline: Timeline::new(open), ..Ticked::default() };
         let mut guard = Guard::new(self.workload.stop_when.clone(), self.workload.budget.clone());
@@ -95,6 +112,15 @@ impl Ticker {
         let now_us = u64::from(second) * 1_000_000;
         let last = self.stages.len().saturating_sub(1);
         let stage = stage_at(&self.stages, now_us.saturating_sub(1)).unwrap_or(last);
+        let (stages, client, arrivals) = (clip(&self.stages, now_us), ClientHealth::default(), []);
+        let slos = self.meter.cells(|cells| {
+            let facts = Facts { cells, stages: &stages, arrivals: &arrivals, client: &client };
+            if ticked.ended_early.is_none() {
+                ticked.aborted = breached(&self.workload.slos, &facts, now_us);
+            }
+            evaluate(&self.workload.slos, &facts, None)
+        });
+        self.end_where_due(ticked, guard, &sums);
         let tick = Tick {
             started_unix_us: self.started.get().map_or(0, |start| start.unix_us),
             second,
@@ -102,15 +128,22 @@ impl Ticker {
             interval: &interval,
             timeline: &ticked.timeline,
             sums: &sums,
+            slos: &slos,
+            broken: self.meter.broken(),
+            machine: self.sampler.latest(),
+            ended_early: ticked.ended_early.as_deref(),
         };
         self.watch.second(&tick);
+    }
+
+    /// Ends the load where a limit is reached.
+    fn end_where_due(&self, ticked: &mut Ticked, guard: &mut Guard, sums: &Running) {
         if ticked.ended_early.is_some() {
             return;
         }
-        ticked.aborted = self.breached(now_us);
         let objective = ticked.aborted.and_then(|at| self.workload.slos.get(at));
         let missed = objective.map(|slo| format!("the objective `{}` was missed", slo.text));
-        ticked.ended_early = missed.or_else(|| guard.look(&sums));
+        ticked.ended_early = missed.or_else(|| guard.look(sums));
         if ticked.ended_early.is_some() {
             self.no_more.cancel();
             self.meter.end_at(self.on_schedule());
@@ -122,24 +155,12 @@ impl Ticker {
         let since = self.started.get().map_or(Duration::ZERO, |start| start.at.elapsed());
         u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
     }
-
-    fn breached(&self, now_us: u64) -> Option<usize> {
-        if !self.workload.slos.iter().any(|slo| slo.abort) {
-            return None;
-        }
-        let (stages, client) = (clip(&self.stages, now_us), ClientHealth::default());
-        let arrivals = [StageCounts::default()];
-        self.meter.cells(|cells| {
-            let facts = Facts { cells, stages: &stages, arrivals: &arrivals, client: &client };
-            breached(&self.workload.slos, &facts, now_us)
-        })
-    }
 }
 
 impl Ticked {
     /// Takes what is left when the load is over: the last seconds, the arrivals as the engine counted them, the state of the
     /// generator.
-    pub(super) fn finish(&mut self, meter: &Meter, result: &EngineResult, health: &Health) {
+    pub(super) fn finish(&mut self, meter: &Meter, result: &EngineResult) {
         self.rest = meter.drain(u32::MAX);
         self.timeline.add(&self.rest);
         let mut arrivals = Interval::default();
@@ -149,7 +170,9 @@ impl Ticked {
             arrivals.seconds.insert(second, counts);
         }
         self.timeline.add(&arrivals);
-        health.samples.iter().for_each(|sample| self.timeline.machine(&machine_second(sample)));
+        for sample in &self.health.samples {
+            self.timeline.machine(&machine_second(sample));
+        }
     }
 }
 
