@@ -156,7 +156,7 @@ pub struct CheckArgs {
 }
 
 /// `load`
-#[derive(ClapArgs)]
+#[derive(ClapArgs, Clone)]
 pub struct LoadArgs {
     /// A load file, or scenario files and folders
     #[arg(required = true)]
@@ -175,6 +175,8 @@ pub struct LoadArgs {
     pub ends: EndArgs,
     #[command(flatten)]
     pub together: TogetherArgs,
+    #[command(flatten)]
+    pub find: FindArgs,
     /// Show plain lines instead of the full screen
     #[arg(long)]
     pub no_live: bool,
@@ -239,6 +241,57 @@ pub struct EndArgs {
     /// End the run when it has cost this much, repeatable: USD=1.50
     #[arg(long, value_name = "CURRENCY=PRICE")]
     pub max_cost: Vec<String>,
+}
+
+/// Searching the highest load.
+#[derive(ClapArgs, Clone)]
+#[command(next_help_heading = "Search")]
+pub struct FindArgs {
+    /// Search the highest load at which every --slo holds: by doubling, then by bisection
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub find: Option<What>,
+    /// First rate, or number of users, that is tried
+    #[arg(long, value_name = "LEVEL", default_value_t = 1.0, requires = "find")]
+    pub find_from: f64,
+    /// Highest one that is tried
+    #[arg(long, value_name = "LEVEL", default_value_t = 10_000.0, requires = "find")]
+    pub find_to: f64,
+    /// How narrow the result must be
+    #[arg(long, value_name = "PERCENT", default_value = "5%", value_parser = percent, requires = "find")]
+    pub find_within: f64,
+    /// Length of a probe; a fifth more is its warm-up
+    #[arg(long, value_name = "DURATION", default_value = "20s", value_parser = positive, requires = "find")]
+    pub probe: Duration,
+    /// Go on with the search that was interrupted
+    #[arg(long, requires = "find")]
+    pub resume: bool,
+}
+
+/// What `--find` searches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// Arrivals per second (open model).
+    MaxRate,
+    /// Virtual users (closed model).
+    MaxUsers,
+}
+
+impl What {
+    /// As on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            What::MaxRate => "max-rate",
+            What::MaxUsers => "max-users",
+        }
+    }
+
+    /// A level with its unit.
+    pub fn shown(self, level: f64) -> String {
+        match self {
+            What::MaxRate => format!("{level} /s"),
+            What::MaxUsers => format!("{level} users"),
+        }
+    }
 }
 
 /// How several processes share a load.

@@ -4,7 +4,7 @@ use super::args::LoadArgs;
 use super::exit::{Exit, Failure};
 use super::load_plan::{self, Planned};
 use super::output::{Outputs, chain};
-use super::{interrupt, load_command, load_run};
+use super::{find, interrupt, load_command, load_run};
 use crate::machine;
 use crate::workload::Arrivals;
 use std::path::PathBuf;
@@ -12,6 +12,11 @@ use tokio_util::sync::CancellationToken;
 
 /// Runs the load and reports.
 pub fn run(args: LoadArgs) -> Result<Exit, Failure> {
+    if let Some(what) = args.find.find {
+        let stop = CancellationToken::new();
+        interrupt::on_signal(&stop);
+        return find::run(&args, what, &stop);
+    }
     let mut planned = load_plan::plan(&args, &|name| std::env::var(name).ok())?;
     fit_descriptors(&args, &mut planned)?;
     let folder = folder(&args, &planned);
@@ -35,7 +40,7 @@ fn folder(args: &LoadArgs, planned: &Planned) -> PathBuf {
 }
 
 /// Makes room for the connections of the plan. A limit that nobody asked for gives way.
-fn fit_descriptors(args: &LoadArgs, planned: &mut Planned) -> Result<(), Failure> {
+pub(super) fn fit_descriptors(args: &LoadArgs, planned: &mut Planned) -> Result<(), Failure> {
     machine::raise_descriptor_limit();
     let most = match &planned.workload.arrivals {
         Arrivals::Open { max_in_flight, .. } | Arrivals::Replay { max_in_flight, .. } => *max_in_flight,

@@ -9,6 +9,7 @@ mod check;
 mod compare;
 mod dry_run;
 mod exit;
+mod find;
 mod interrupt;
 mod judge;
 mod lint;

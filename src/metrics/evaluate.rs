@@ -1,6 +1,7 @@
 //! Objectives against what was measured.
 
 use super::cells::Key;
+use super::confidence::{Share, of_latency};
 use super::goodput::turn_name;
 use super::load_recorder::StageCounts;
 use super::summary::{ClientHealth, SloResult, SloState};
@@ -133,11 +134,33 @@ fn judge(slo: &Slo, facts: &Facts) -> SloResult {
         limit: slo.limit * scale,
         unit: unit.to_owned(),
         margin: value.map(|value| margin(slo, value)),
+        confidence: confidence(slo, facts),
         state,
         advisory: slo.advisory,
         aborted: false,
         remedy: None,
     }
+}
+
+/// How sure the state is, for objectives on a share of the samples.
+fn confidence(slo: &Slo, facts: &Facts) -> Option<f64> {
+    use super::Op::{AtMost, Less};
+    let part = Part::of(&slo.scope, facts);
+    let upper = matches!(slo.op, Less | AtMost);
+    let n = || part.count(|cell| cell.requests);
+    let share = match slo.measure {
+        Measure::Latency(metric, _) => of_latency(slo, &part.times(metric))?,
+        Measure::ErrorRate(None) if upper => Share { n: n(), bad: part.count(Cell::failed), allowed: slo.limit },
+        Measure::ErrorRate(Some(class)) if upper => {
+            Share { n: n(), bad: part.count(|cell| cell.failures[class as usize]), allowed: slo.limit }
+        }
+        Measure::GoodFraction if !upper => {
+            let bad = part.count(|cell| cell.requests - cell.good);
+            Share { n: n(), bad, allowed: 1.0 - slo.limit }
+        }
+        _ => return None,
+    };
+    share.confidence()
 }
 
 /// Unit for people, and what the unit of the measure is multiplied with to get there.

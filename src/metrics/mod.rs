@@ -8,6 +8,7 @@ pub mod bootstrap;
 pub mod cells;
 pub mod cells_text;
 pub mod compare;
+mod confidence;
 pub mod counts;
 pub mod csv;
 pub mod curve;

@@ -198,6 +198,9 @@ pub struct SloResult {
     pub unit: String,
     /// How far the value is inside the limit, as a share of the limit: positive is good, negative a miss.
     pub margin: Option<f64>,
+    /// How sure `state` is, 0.5 to 1, given the number of samples; `None` where the objective is not about a share of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
     /// `met`, `missed` or `unknown` (nothing was measured: red like a miss).
     pub state: SloState,
     /// Never red.
