@@ -36,6 +36,7 @@ mod report;
 mod rules_doc;
 mod scenario;
 mod schemas;
+mod serve_record;
 mod snapshot;
 mod snapshot_cli;
 mod sse;
