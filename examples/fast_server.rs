@@ -22,12 +22,14 @@ struct Settings {
     gap: Option<Duration>,
     /// Every event in a write of its own, also without a gap.
     single: bool,
+    /// Never sleeps. To wake a server that does is work of the client's, and more of it for a slow client than for a fast one.
+    spins: bool,
     stall: Option<(Duration, Duration)>,
     began: Instant,
 }
 
 const USAGE: &str =
-    "fast_server [--port N] [--mode chat|completion] [--events N] [--gap MS] [--single] [--stall MS/MS]";
+    "fast_server [--port N] [--mode chat|completion] [--events N] [--gap MS] [--single] [--spin] [--stall MS/MS]";
 
 fn settings() -> Result<Settings, String> {
     let mut settings = Settings {
@@ -36,6 +38,7 @@ fn settings() -> Result<Settings, String> {
         events: 50,
         gap: None,
         single: false,
+        spins: false,
         stall: None,
         began: Instant::now(),
     };
@@ -47,6 +50,7 @@ fn settings() -> Result<Settings, String> {
             "--events" => settings.events = number(&value()?)?,
             "--gap" => settings.gap = Some(Duration::from_millis(number(&value()?)?)),
             "--single" => settings.single = true,
+            "--spin" => settings.spins = true,
             "--mode" => {
                 settings.mode = match value()?.as_str() {
                     "chat" => "chat",
@@ -71,10 +75,18 @@ fn number<T: std::str::FromStr>(text: &str) -> Result<T, String> {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let settings = settings()?;
+    let spins = settings.spins;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async move {
         let listener = listener(settings.port)?;
         println!("http://{}/v1", listener.local_addr()?);
+        if spins {
+            tokio::spawn(async {
+                loop {
+                    tokio::task::yield_now().await;
+                }
+            });
+        }
         loop {
             let (stream, _) = listener.accept().await?;
             let settings = settings.clone();

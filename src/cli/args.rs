@@ -421,7 +421,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "MODE|FILE")]
     pub app: Vec<String>,
     /// Serve an OpenAI-compatible echo model instead, to build apps of a real Dify on; see docs/probe-apps.md
-    #[arg(long, conflicts_with_all = ["app", "profile", "mutant", "ping_every"])]
+    #[arg(long, conflicts_with_all = ["app", "profile", "mutant", "ping_every", "turns_at_once", "record"])]
     pub model: bool,
     /// The API key that requests to the model must carry; none accepts any
     #[arg(long, value_name = "KEY", requires = "model")]
@@ -444,6 +444,12 @@ pub struct ServeArgs {
     /// Time between two pings of a stream
     #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "10s")]
     pub ping_every: Duration,
+    /// Generations that each app carries out at the same time; one more is refused with 429 (default: any number)
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub turns_at_once: Option<u32>,
+    /// Write when what was sent to a file, one line of JSON for each generation; see docs/emulator.md
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
     /// Print one line of JSON instead of text
     #[arg(long)]
     pub json: bool,

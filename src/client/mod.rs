@@ -166,9 +166,15 @@ impl Shared {
         Request {
             method: call.method,
             target: self.redactor.text(target::request_target(&call.url)),
-            headers: call.headers.into_iter().map(|(n, v)| (n, self.redactor.text(v))).collect(),
+            headers: call.headers.into_iter().map(|(n, v)| self.sent_header(n, v)).collect(),
             body,
         }
+    }
+
+    fn sent_header(&self, name: String, value: String) -> (String, String) {
+        let value = self.redactor.text(value);
+        let value = if name.eq_ignore_ascii_case("authorization") { redact::foreign_token(value) } else { value };
+        (name, value)
     }
 
     fn reply(&self, flight: Flight, faulty: bool) -> Option<Reply> {

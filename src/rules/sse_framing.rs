@@ -8,6 +8,7 @@ use super::run::Run;
 use super::seen::Seen;
 use super::stream::{Event, Stream, clip};
 use crate::model::{App, AppMode, FaultClass, Level, Reply};
+use crate::sse::TimedFrame;
 use base64::Engine as _;
 use serde_json::Value;
 
@@ -135,8 +136,11 @@ fn ping(s: &Seen, n: &mut Notes) {
 /// Source: streaming guide; real bugs: langgenius/dify issues 2508, 9813 (clients that parse the ping).
 fn ping_no_data(s: &Seen, n: &mut Notes) {
     let Some(stream) = stream(s) else { return };
-    let with_data = (1..=stream.frames.len())
-        .find(|frame| stream.frames[frame - 1].frame.data.is_some() && is_ping_payload(stream, *frame));
+    let named = |f: &TimedFrame| f.frame.data.is_some() && f.frame.event.as_deref() == Some("ping");
+    let named = stream.frames.iter().position(named).map(|index| index + 1);
+    // What is an event is no ping.
+    let said = stream.bad_data.iter().map(|(frame, _)| *frame).find(|frame| is_ping_payload(stream, *frame));
+    let with_data = named.into_iter().chain(said).min();
     if with_data.is_some() || !stream.pings.is_empty() {
         n.expect(with_data.is_none(), s, "data", "a bare `event: ping` line", || "a ping that carries data".to_owned());
         if let Some(frame) = with_data {

@@ -39,6 +39,7 @@ mod rules_doc;
 mod scenario;
 mod scenario_load;
 mod schemas;
+mod serve_record;
 mod snapshot;
 mod snapshot_cli;
 mod sse;
