@@ -54,25 +54,10 @@ pub(super) fn start(
 ) -> Result<Map<String, Value>, TemplateError> {
     let label = &app.app.label;
     let user = format!("difyprobe-{}-{}-{label}-{}-{}", run.id, scenario.id, visit.vu, visit.iteration);
-    let name_of = |field: Option<&crate::model::InputField>| field.map_or(Value::Null, |f| json!(f.variable));
-    let mut names = Map::new();
+    // Thousands of these may be alive at the same time: no more room than is needed.
+    let mut names = Map::with_capacity(6 + scenario.data.len() + scenario.vars.len());
     names.insert("run".into(), json!({"id": run.id, "seed": run.seed}));
-    names.insert(
-        "app".into(),
-        json!({
-            "label": label,
-            "mode": app.app.mode.map(|m| m.as_str()),
-            "text_input": name_of(app.app.text_input()),
-            "required_input": name_of(app.app.required_input()),
-            "limited_input": name_of(app.app.limited_input()),
-            "max_length": app.app.limited_input().and_then(|f| f.max_length),
-            "select_input": name_of(app.app.input_of(ControlKind::Select)),
-            "select_option": app.app.input_of(ControlKind::Select).and_then(|f| f.options.last()),
-            "number_input": name_of(app.app.input_of(ControlKind::Number)),
-            "defaulted_input": name_of(app.app.defaulted_input()),
-            "default_value": app.app.defaulted_input().and_then(|f| f.default.as_ref()),
-        }),
-    );
+    names.insert("app".into(), about(app));
     names.insert("user".into(), json!(user));
     names.insert("vu".into(), json!(visit.vu));
     names.insert("iteration".into(), json!(visit.iteration));
@@ -90,6 +75,28 @@ pub(super) fn start(
         Value::Object(names) => Ok(names),
         _ => Ok(Map::new()),
     }
+}
+
+/// What templates see of an app.
+fn about(target: &AppTarget) -> Value {
+    let app = &target.app;
+    let name_of = |field: Option<&crate::model::InputField>| field.map_or(Value::Null, |f| json!(f.variable));
+    let members = [
+        ("label", json!(app.label)),
+        ("mode", json!(app.mode.map(|m| m.as_str()))),
+        ("text_input", name_of(app.text_input())),
+        ("required_input", name_of(app.required_input())),
+        ("limited_input", name_of(app.limited_input())),
+        ("max_length", json!(app.limited_input().and_then(|f| f.max_length))),
+        ("select_input", name_of(app.input_of(ControlKind::Select))),
+        ("select_option", json!(app.input_of(ControlKind::Select).and_then(|f| f.options.last()))),
+        ("number_input", name_of(app.input_of(ControlKind::Number))),
+        ("defaulted_input", name_of(app.defaulted_input())),
+        ("default_value", json!(app.defaulted_input().and_then(|f| f.default.as_ref()))),
+    ];
+    let mut about = Map::with_capacity(members.len());
+    about.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    Value::Object(about)
 }
 
 /// Binds a name; hides what had it before.
