@@ -1,4 +1,4 @@
-//! `lint`: all problems of scenario files at once.
+//! `lint`: all problems of scenario and load files at once.
 
 use super::args::LintArgs;
 use super::exit::{Exit, Failure};
@@ -7,7 +7,7 @@ use std::io::IsTerminal;
 
 /// Prints every problem; exit 2 if there is one.
 pub fn run(args: LintArgs) -> Result<Exit, Failure> {
-    let read = scenarios::read(&args.files, std::io::stdout().is_terminal())?;
+    let read = scenarios::read_all(&args.files, std::io::stdout().is_terminal())?;
     for problem in &read.problems {
         println!("{problem}");
     }

@@ -6,12 +6,24 @@ mod print; // first: the others print with its macros
 mod args;
 mod baseline;
 mod check;
+mod compare;
 mod dry_run;
 mod exit;
+mod find;
 mod interrupt;
 mod judge;
 mod lint;
+pub mod live_data;
+mod live_screen;
+pub mod live_view;
 mod load;
+mod load_command;
+mod load_files;
+mod load_flags;
+mod load_plan;
+mod load_run;
+mod load_watch;
+mod merge;
 mod output;
 mod progress;
 mod rules;
@@ -19,6 +31,7 @@ mod scenarios;
 mod selftest;
 mod serve;
 mod serve_app;
+mod shard;
 mod snapshot;
 mod target;
 mod unexamined;
@@ -44,7 +57,9 @@ pub fn main() -> Exit {
     };
     let outcome = match args.command {
         Command::Check(args) => check::run(args),
-        Command::Load(args) => load::run(args),
+        Command::Load(args) => load::run(*args),
+        Command::Merge(args) => merge::run(args),
+        Command::Compare(args) => compare::run(args),
         Command::Judge(args) => judge::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Serve(args) => serve::run(args),

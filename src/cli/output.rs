@@ -19,11 +19,20 @@ pub struct Outputs {
 impl Outputs {
     /// Opens `reports/NAME.{json,html,xml,md}` and the files asked for.
     pub fn open(args: &OutputArgs, name: &str) -> Result<Outputs, Failure> {
+        Outputs::open_as(args, &args.reports, name)
+    }
+
+    /// Opens `FOLDER/report.{json,html,xml,md}` and the files asked for.
+    pub fn open_in(args: &OutputArgs, folder: &Path) -> Result<Outputs, Failure> {
+        Outputs::open_as(args, folder, "report")
+    }
+
+    fn open_as(args: &OutputArgs, folder: &Path, name: &str) -> Result<Outputs, Failure> {
         let mut files: Vec<(Format, PathBuf, String)> = Vec::new();
         let defaults =
             [(Format::Json, "json"), (Format::Html, "html"), (Format::Junit, "xml"), (Format::Markdown, "md")];
         for (format, extension) in defaults {
-            let path = args.reports.join(format!("{name}.{extension}"));
+            let path = folder.join(format!("{name}.{extension}"));
             files.push((format, path, format!("--reports {}", args.reports.display())));
         }
         for text in &args.report {
@@ -60,7 +69,12 @@ impl Outputs {
 
 /// Saves the recording of a run as `reports/NAME.transcript.json`, so that its findings can be shown again; gives the path.
 pub fn save_transcript(args: &OutputArgs, name: &str, transcript: &Transcript) -> Result<String, Failure> {
-    let path = args.reports.join(format!("{name}.transcript.json"));
+    save_in(&args.reports, &format!("{name}.transcript.json"), transcript)
+}
+
+/// Saves the recording of a run under a name in a folder; gives the path.
+pub fn save_in(folder: &Path, name: &str, transcript: &Transcript) -> Result<String, Failure> {
+    let path = folder.join(name);
     let bytes = serde_json::to_vec(transcript).map_err(Failure::internal)?;
     store::write_atomic(&path, &bytes).map_err(|e| Failure::usage(chain(&e)))?;
     Ok(path.display().to_string())
@@ -77,13 +91,18 @@ fn parse_report(text: &str) -> Result<(Format, PathBuf), Failure> {
 }
 
 fn style(args: &OutputArgs) -> TerminalStyle {
+    style_of(args.color, args.verbose)
+}
+
+/// How to write for the terminal of this process.
+pub fn style_of(color: Color, verbosity: u8) -> TerminalStyle {
     let terminal = std::io::stdout().is_terminal();
-    let color = match args.color {
+    let color = match color {
         Color::Always => true,
         Color::Never => false,
         Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty()),
     };
-    TerminalStyle { color, width: columns(), verbosity: args.verbose }
+    TerminalStyle { color, width: columns(), verbosity }
 }
 
 /// Columns of the terminal from the environment, else 100.

@@ -47,20 +47,3 @@ pub fn scenarios(session: &Session, elapsed: Duration) -> String {
     let (requests, flying) = (p.requests.load(Relaxed), p.in_flight.load(Relaxed));
     format!("{done}/{planned} scenarios, {requests} requests ({flying} under way), {:.1} s", elapsed.as_secs_f64())
 }
-
-/// `812 scenarios, 4810 requests, 20 under way (12 streams), 3 failed, 12.1 s`
-pub fn load(session: &Session, elapsed: Duration) -> String {
-    let p = &session.progress;
-    let read = |counter: &std::sync::atomic::AtomicU64| counter.load(Relaxed);
-    format!(
-        "{} scenarios, {} requests ({:.0}/s), {} under way ({} streams), {} scenarios failed, {} faults, {:.1} s",
-        read(&p.runs_done),
-        read(&p.requests),
-        read(&p.requests) as f64 / elapsed.as_secs_f64().max(1e-9),
-        read(&p.in_flight),
-        read(&p.open_streams),
-        read(&p.runs_failed),
-        read(&p.faults),
-        elapsed.as_secs_f64()
-    )
-}

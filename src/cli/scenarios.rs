@@ -1,9 +1,11 @@
 //! Scenario files named on the command line.
 
 use super::exit::Failure;
+use super::load_files;
 use super::output::chain;
 use crate::rules;
 use crate::scenario::ast::Scenario;
+use crate::scenario::load_file::is_load;
 use crate::scenario::{Diagnostic, lint_rules, parse_bytes, render_all};
 use crate::store;
 use crate::suite::{Choice, RuleFilter, builtin};
@@ -13,30 +15,66 @@ use std::sync::Arc;
 
 /// What reading the files gave.
 pub struct Read {
-    /// Files without problems.
+    /// Scenarios without problems.
     pub scenarios: Vec<Arc<Scenario>>,
+    /// Their texts.
+    pub texts: Vec<Vec<u8>>,
     /// All problems, rendered with their source lines.
     pub problems: Vec<String>,
     /// Files read.
     pub files: usize,
 }
 
-/// Reads every named file, and every `.yaml` and `.yml` file below named folders.
-pub fn read(paths: &[PathBuf], color: bool) -> Result<Read, Failure> {
-    let mut read = Read { scenarios: Vec::new(), problems: Vec::new(), files: 0 };
+/// Which files of a named folder are meant.
+#[derive(Clone, Copy, PartialEq)]
+enum Meant {
+    /// Scenarios; load files stand aside.
+    Scenarios,
+    /// All.
+    All,
+}
+
+/// Reads every named file, and every `.yaml` and `.yml` file below named folders: scenarios and load files.
+pub fn read_all(paths: &[PathBuf], color: bool) -> Result<Read, Failure> {
+    read_files(paths, color, Meant::All)
+}
+
+/// Reads every named scenario, and every one below named folders.
+///
+/// # Errors
+/// Files that cannot be read or have problems.
+pub fn read_quietly(paths: &[PathBuf]) -> Result<Read, Failure> {
+    let read = read_files(paths, false, Meant::Scenarios)?;
+    if read.problems.is_empty() {
+        return Ok(read);
+    }
+    Err(Failure::usage(format!("the scenario files have problems\n\n{}", read.problems.join("\n"))))
+}
+
+fn read_files(paths: &[PathBuf], color: bool, meant: Meant) -> Result<Read, Failure> {
+    let mut read = Read { scenarios: Vec::new(), texts: Vec::new(), problems: Vec::new(), files: 0 };
     for path in expand(paths)? {
-        read.files += 1;
         let name = path.display().to_string();
         let bytes = store::read_bytes(&path).map_err(|e| Failure::usage(chain(&e)))?;
-        let diagnostics = match parse_bytes(&name, &bytes) {
-            Ok(scenario) => {
-                let problems = lint_rules(&scenario, &|id| rules::find(id).is_some());
-                if problems.is_empty() {
-                    read.scenarios.push(Arc::new(scenario));
+        let load = is_load(&bytes);
+        if load && meant == Meant::Scenarios && !paths.contains(&path) {
+            continue;
+        }
+        read.files += 1;
+        let diagnostics = if load && meant == Meant::All {
+            load_files::resolve(&path, &bytes)?.err().unwrap_or_default()
+        } else {
+            match parse_bytes(&name, &bytes) {
+                Ok(scenario) => {
+                    let problems = lint_rules(&scenario, &|id| rules::find(id).is_some());
+                    if problems.is_empty() {
+                        read.scenarios.push(Arc::new(scenario));
+                        read.texts.push(bytes.clone());
+                    }
+                    problems
                 }
-                problems
+                Err(problems) => problems,
             }
-            Err(problems) => problems,
         };
         if !diagnostics.is_empty() {
             read.problems.push(show(&diagnostics, &bytes, color));
@@ -77,16 +115,14 @@ pub fn choose(paths: &[PathBuf], slow: bool) -> Result<Choice, Failure> {
         let suite = builtin::conformance().map_err(|d| Failure::internal(format!("built-in scenario: {d:?}")))?;
         return Ok(Choice { scenarios: suite, slow, whole_suite: true, ..Choice::default() });
     }
-    let read = read(paths, false)?;
-    if !read.problems.is_empty() {
-        return Err(Failure::usage(format!("the scenario files have problems\n\n{}", read.problems.join("\n"))));
-    }
+    let read = read_quietly(paths)?;
     // Who names a slow scenario wants it.
     let slow = slow || paths.iter().any(|p| p.is_file());
     Ok(Choice { scenarios: read.scenarios, slow, ..Choice::default() })
 }
 
-fn show(diagnostics: &[Diagnostic], bytes: &[u8], color: bool) -> String {
+/// Problems with their source lines.
+pub fn show(diagnostics: &[Diagnostic], bytes: &[u8], color: bool) -> String {
     render_all(diagnostics, &String::from_utf8_lossy(bytes), color)
 }
 

@@ -5,7 +5,9 @@ use super::exit::{Exit, Failure};
 use super::output::chain;
 use super::serve_app;
 use crate::emulator::{self, AppKind, Config, Field, ModelConfig, Mutant, Pace, Profile};
+use crate::store::LineFile;
 use std::io::Write;
+use std::sync::Arc;
 
 /// Serves until SIGINT or SIGTERM.
 pub fn run(args: ServeArgs) -> Result<Exit, Failure> {
@@ -16,13 +18,29 @@ pub fn run(args: ServeArgs) -> Result<Exit, Failure> {
     let config = config(&args)?;
     let requests = config.custom.iter().map(example).collect::<Vec<_>>();
     runtime.block_on(async {
-        let server = emulator::start(config).await.map_err(|e| cannot_listen(&e))?;
+        let (server, log) = match &args.record {
+            None => (emulator::start(config).await, None),
+            Some(path) => {
+                let (sink, log) = record(path)?;
+                (emulator::start_recorded(config, sink).await, Some(log))
+            }
+        };
+        let server = server.map_err(|e| cannot_listen(&e))?;
         let stop = signalled();
         announce(&args, &server, &requests);
         stop.await;
         server.stop().await;
-        Ok(Exit::Pass)
+        let written = log.map_or(Ok(()), |log| log.finish());
+        written.map(|()| Exit::Pass).map_err(|e| Failure::usage(format!("--record: {}", chain(&e))))
     })
+}
+
+/// A file that takes the record of every generation, each line as soon as it is there.
+fn record(path: &std::path::Path) -> Result<(emulator::Sink, Arc<LineFile>), Failure> {
+    let log = LineFile::create(path).map_err(|e| Failure::usage(format!("--record: {}", chain(&e))))?;
+    let log = Arc::new(log);
+    let sink = Arc::clone(&log);
+    Ok((Arc::new(move |played: emulator::Played| sink.add(&played.to_line())), log))
 }
 
 async fn model(args: &ServeArgs) -> Result<Exit, Failure> {
@@ -76,6 +94,7 @@ fn config(args: &ServeArgs) -> Result<Config, Failure> {
         pace: pace(args),
         ping_every: args.ping_every,
         mutant,
+        turns_at_once: args.turns_at_once.map(|n| n as usize),
         ..Config::default()
     })
 }

@@ -30,7 +30,7 @@ use slots::Slots;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
-use target::Target;
+use target::Sites;
 use tokio::sync::OnceCell;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio_rustls::TlsConnector;
@@ -51,6 +51,7 @@ struct Shared {
     /// Bytes of bodies kept so far.
     kept: AtomicU64,
     tls: OnceCell<TlsConnector>,
+    sites: Sites,
 }
 
 impl Client {
@@ -62,6 +63,7 @@ impl Client {
             pool: pool::Pool::default(),
             slots: Slots::new(options.max_in_flight),
             tls: OnceCell::new(),
+            sites: Sites::default(),
             options,
         };
         Client { shared: Arc::new(shared) }
@@ -126,7 +128,7 @@ impl Shared {
         watch: Option<UnboundedSender<TimedFrame>>,
         stop: &CancellationToken,
     ) -> Result<(), Fault> {
-        let target = Target::of(call, &self.options.proxy)?;
+        let target = self.sites.target(call, &self.options.proxy)?;
         let _slot = watchdog::unless(watchdog::stopped(stop), self.slots.take(place)).await?;
         let tls = match (target.origin.https, self.tls.get()) {
             (false, _) => None,
@@ -164,9 +166,15 @@ impl Shared {
         Request {
             method: call.method,
             target: self.redactor.text(target::request_target(&call.url)),
-            headers: call.headers.into_iter().map(|(n, v)| (n, self.redactor.text(v))).collect(),
+            headers: call.headers.into_iter().map(|(n, v)| self.sent_header(n, v)).collect(),
             body,
         }
+    }
+
+    fn sent_header(&self, name: String, value: String) -> (String, String) {
+        let value = self.redactor.text(value);
+        let value = if name.eq_ignore_ascii_case("authorization") { redact::foreign_token(value) } else { value };
+        (name, value)
     }
 
     fn reply(&self, flight: Flight, faulty: bool) -> Option<Reply> {

@@ -115,6 +115,21 @@ impl Rule {
     }
 }
 
+/// Kinds of tokens that are told apart by how they begin.
+const TOKEN_PREFIXES: [&str; 2] = ["app-", "dataset-"];
+
+/// An `Authorization` value whose token is none of the given secrets, but looks like one: `Bearer dataset-[foreign key]`. The
+/// beginning stays, because it says what was tried.
+pub(super) fn foreign_token(value: String) -> String {
+    let (scheme, token) = value.split_once(' ').unwrap_or(("", &value));
+    let known = TOKEN_PREFIXES.into_iter().find(|p| token.trim_start().starts_with(p));
+    let Some(prefix) = known.filter(|_| !token.contains("[key")) else {
+        return value;
+    };
+    let blank = if scheme.is_empty() { "" } else { " " };
+    format!("{scheme}{blank}{prefix}[foreign key]")
+}
+
 fn apply(bytes: &[u8], edits: &[Edit]) -> Vec<u8> {
     let mut out = Vec::with_capacity(bytes.len());
     let mut from = 0;
@@ -169,6 +184,17 @@ mod tests {
     fn other_text_is_left_alone() {
         for other in ["", "app-", "Bearer app-unknown-0000000000000", &KEY[..KEY.len() - 1]] {
             assert_eq!(text(other), other);
+        }
+    }
+
+    #[test]
+    fn a_token_that_nobody_gave_keeps_its_kind_only() {
+        let of = |value: &str| foreign_token(value.to_owned());
+        assert_eq!(of("Bearer dataset-0123456789"), "Bearer dataset-[foreign key]");
+        assert_eq!(of("bearer  app-x"), "bearer app-[foreign key]");
+        assert_eq!(of("app-x"), "app-[foreign key]");
+        for other in ["Bearer [key:chat]", "Basic abc", "Bearer app-[key-tail:chat]", "Bearer", "", "Bearer sk-1"] {
+            assert_eq!(of(other), other);
         }
     }
 

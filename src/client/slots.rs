@@ -37,7 +37,10 @@ impl Slots {
         match place {
             Place::Beside => Ok(None),
             Place::Reserved(reserved) => Ok(Some(reserved)),
-            Place::Queue => Ok(self.many(1).await?.pop()),
+            Place::Queue => match Arc::clone(&self.semaphore).try_acquire_owned() {
+                Ok(free) => Ok(Some(Reserved(free))),
+                Err(_) => Ok(self.many(1).await?.pop()),
+            },
         }
     }
 

@@ -7,7 +7,9 @@ use crate::model::{Fault, FaultClass};
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::http::uri::PathAndQuery;
 use hyper::{Method, Uri};
+use std::sync::{Arc, PoisonError, RwLock};
 
 const USER_AGENT: &str = concat!("difyprobe/", env!("CARGO_PKG_VERSION"));
 
@@ -23,10 +25,51 @@ pub(super) struct Origin {
 
 /// A call's URL, understood.
 pub(super) struct Target {
-    pub(super) origin: Origin,
+    pub(super) origin: Arc<Origin>,
+    /// The whole URL, or its path and query where the rest was known before.
     uri: Uri,
     /// `Host` header, where the call brings none.
     host: HeaderValue,
+}
+
+/// What is known of the servers that were called before, by the beginning of their URLs.
+#[derive(Default)]
+pub(super) struct Sites {
+    known: RwLock<Vec<(String, Arc<Origin>, HeaderValue)>>,
+}
+
+/// Servers that are remembered; a run calls one.
+const MOST_SITES: usize = 16;
+
+impl Sites {
+    /// As [`Target::of`], which costs more than the rest of the preparation of a call.
+    pub(super) fn target(&self, call: &Call, proxies: &ProxySettings) -> Result<Target, Fault> {
+        let Some((site, rest)) = split_at_path(&call.url) else {
+            return Target::of(call, proxies);
+        };
+        let known = {
+            let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+            known.iter().find(|(before, ..)| before == site).map(|(_, origin, host)| (Arc::clone(origin), host.clone()))
+        };
+        if let Some((origin, host)) = known
+            && let Ok(path) = PathAndQuery::try_from(rest)
+        {
+            return Ok(Target { origin, uri: Uri::from(path), host });
+        }
+        let target = Target::of(call, proxies)?;
+        let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+        if known.len() < MOST_SITES && !known.iter().any(|(before, ..)| before == site) {
+            known.push((site.to_owned(), Arc::clone(&target.origin), target.host.clone()));
+        }
+        Ok(target)
+    }
+}
+
+/// `scheme://authority` of a URL and what follows it from the first slash on.
+fn split_at_path(url: &str) -> Option<(&str, &str)> {
+    let authority = url.find("://")? + 3;
+    let slash = authority + url.get(authority..)?.find(['/', '?', '#'])?;
+    url.split_at_checked(slash).filter(|(_, rest)| rest.starts_with('/'))
 }
 
 /// How the request line is written.
@@ -66,12 +109,12 @@ impl Target {
         let connect_fault = |why| fault(FaultClass::Connect, why);
         let proxy = proxies.pick(https, &host, port).map_err(connect_fault)?;
         let origin = Origin { https, host: host.trim_matches(['[', ']']).to_owned(), port, proxy };
-        Ok(Target { origin, uri, host: host_header })
+        Ok(Target { origin: Arc::new(origin), uri, host: host_header })
     }
 
     /// `host:port` for `CONNECT`.
     pub(super) fn authority(&self) -> String {
-        let Origin { host, port, .. } = &self.origin;
+        let Origin { host, port, .. } = &*self.origin;
         if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
     }
 
@@ -94,7 +137,8 @@ impl Target {
         self.add_own_headers(&mut headers, call, &method, form);
         let mut request = hyper::Request::new(Full::new(call.body.clone().unwrap_or_default()));
         *request.uri_mut() = match form {
-            Form::Absolute | Form::Http2 => self.uri.clone(),
+            Form::Absolute | Form::Http2 if self.uri.scheme().is_some() => self.uri.clone(),
+            Form::Absolute | Form::Http2 => call.url.parse().map_err(|e| unsent(format!("URL '{}': {e}", call.url)))?,
             Form::Origin => self.uri.path_and_query().cloned().map(Uri::from).unwrap_or_default(),
         };
         *request.method_mut() = method;
@@ -125,6 +169,32 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_server_that_was_called_before_is_known_by_the_beginning_of_the_url() {
+        let sites = Sites::default();
+        let proxies = ProxySettings::none();
+        let call = |url: &str| Call { url: url.into(), ..call() };
+        let of = |url: &str| sites.target(&call(url), &proxies).map(|t| (t.origin.port, request_line(&t, &call(url))));
+        let once = of("http://h:81/v1/a?b=c#d").map_err(|f| f.detail);
+        assert_eq!(once, Ok((81, "/v1/a?b=c".to_owned())));
+        assert_eq!(of("http://h:81/v1/a?b=c#d").map_err(|f| f.detail), once, "the second time");
+        assert_eq!(of("http://h:82/").map_err(|f| f.detail), Ok((82, "/".to_owned())));
+        assert!(of("http://h:81/a b").is_err(), "a path that no request line can hold");
+        let target = sites.target(&call("http://h:81/x"), &proxies).ok();
+        let whole = target.and_then(|t| t.request(&call("http://h:81/x"), Form::Absolute).ok());
+        assert_eq!(whole.map(|r| r.uri().to_string()).as_deref(), Some("http://h:81/x"));
+    }
+
+    fn call() -> Call {
+        let limits = super::super::Limits::default();
+        let (method, url) = ("GET".to_owned(), String::new());
+        Call { method, url, headers: vec![], body: None, limits, planned: None, hang_up_after: None }
+    }
+
+    fn request_line(target: &Target, call: &Call) -> String {
+        target.request(call, Form::Origin).map(|r| r.uri().to_string()).unwrap_or_default()
+    }
 
     #[test]
     fn the_request_target_is_path_and_query() {

@@ -13,6 +13,7 @@ use axum::extract::{Query, State};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::serve::ListenerExt;
+use futures_util::StreamExt as _;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
@@ -24,6 +25,7 @@ use super::core::Core;
 use super::fault::Fault;
 use super::feed::{Feed, Found, Reader};
 use super::generation::Generation;
+use super::record::{Sink, Tape, generates};
 use super::request::Request;
 use super::runner::Run;
 use super::state::Moment;
@@ -90,14 +92,28 @@ impl Drop for Running {
 
 /// Starts the emulator.
 pub async fn start(config: Config) -> Result<Running, ServeError> {
+    launch(config, None).await
+}
+
+/// As [`start`]; tells when it did what for each generation.
+pub async fn start_recorded(config: Config, record: Sink) -> Result<Running, ServeError> {
+    launch(config, Some(record)).await
+}
+
+async fn launch(config: Config, record: Option<Sink>) -> Result<Running, ServeError> {
     let core = Arc::new(Core::new(&config));
     if core.apps.is_empty() {
         return Err(ServeError::NoApps);
     }
     let keys = core.apps.iter().map(|app| (app.label().to_owned(), app.key.clone())).collect();
     let shutdown = CancellationToken::new();
-    let shared =
-        Arc::new(Shared { core, clock: Clock::new(), ping_every: config.ping_every, shutdown: shutdown.clone() });
+    let shared = Arc::new(Shared {
+        core,
+        clock: Clock::new(),
+        ping_every: config.ping_every,
+        record,
+        shutdown: shutdown.clone(),
+    });
     let router = Router::new().fallback(handle).with_state(shared);
     listen(SocketAddr::new(config.host, config.port), router, keys, shutdown).await
 }
@@ -129,6 +145,7 @@ struct Shared {
     core: Arc<Core>,
     clock: Clock,
     ping_every: Duration,
+    record: Option<Sink>,
     shutdown: CancellationToken,
 }
 
@@ -159,7 +176,59 @@ async fn handle(State(shared): State<Arc<Shared>>, request: axum::extract::Reque
         Ok(request) => request,
         Err(status) => return respond(Answer { status: status.as_u16(), ..Answer::default() }),
     };
-    match shared.core.reply(&request, shared.clock.now()) {
+    let Some(sink) = shared.record.clone().filter(|_| generates(&request.path)) else {
+        return answer(shared, &request).await;
+    };
+    let mut tape = Tape::new(sink, request.path.clone(), shared.clock.now());
+    let response = answer(Arc::clone(&shared), &request).await;
+    tape.head(shared.clock.now());
+    recorded(shared, tape, response).await
+}
+
+/// Notes when which part of a response goes out.
+async fn recorded(shared: Arc<Shared>, mut tape: Tape, response: Response) -> Response {
+    let (parts, body) = response.into_parts();
+    if axum::body::HttpBody::size_hint(&body).exact().is_some() {
+        let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+        tape.bytes(&whole, shared.clock.now());
+        tape.end(shared.clock.now());
+        return Response::from_parts(parts, Body::from(whole));
+    }
+    let mut open = OnAir { tape: Some(tape), shared };
+    let blocks = body.into_data_stream().map(move |block| {
+        if let Ok(bytes) = &block {
+            open.block(bytes);
+        }
+        block
+    });
+    Response::from_parts(parts, Body::from_stream(blocks))
+}
+
+/// A recorded stream; its record ends with it, or with the client.
+struct OnAir {
+    tape: Option<Tape>,
+    shared: Arc<Shared>,
+}
+
+impl OnAir {
+    fn block(&mut self, bytes: &[u8]) {
+        let now = self.shared.clock.now();
+        if let Some(tape) = &mut self.tape {
+            tape.bytes(bytes, now);
+        }
+    }
+}
+
+impl Drop for OnAir {
+    fn drop(&mut self) {
+        if let Some(tape) = self.tape.take() {
+            tape.end(self.shared.clock.now());
+        }
+    }
+}
+
+async fn answer(shared: Arc<Shared>, request: &Request) -> Response {
+    match shared.core.reply(request, shared.clock.now()) {
         Reply::Whole(answer) => respond(answer),
         Reply::Blocking(generation) => respond(play_blocking(shared, generation).await),
         Reply::Streaming(head, generation) => {

@@ -121,7 +121,7 @@ mod tests {
             mode: ResponseMode::Blocking,
             filled: &filled,
             user: "u1",
-            names: Names { renderer: &renderer, values: &values },
+            names: Names { renderer: &renderer, values: &values, base: &Value::Null },
         };
         Value::Object(turn_body(turn, kind, &context).unwrap())
     }
@@ -169,7 +169,7 @@ mod tests {
     fn an_input_that_cannot_be_filled_is_told_unless_the_scenario_gives_inputs() {
         let filled = Err("a file is required".to_owned());
         let (renderer, values) = (Renderer::new(1), json!({}));
-        let names = Names { renderer: &renderer, values: &values };
+        let names = Names { renderer: &renderer, values: &values, base: &Value::Null };
         let context = TurnContext { app_mode: None, mode: ResponseMode::Streaming, filled: &filled, user: "u", names };
         let error = turn_body(&Turn::default(), TurnKind::Chat, &context).unwrap_err();
         assert_eq!(error.to_string(), "a file is required");

@@ -46,7 +46,7 @@ fn built(step: &Step, mode: AppMode) -> Built {
             idle: second,
             total: second,
         },
-        names: Names { renderer: &renderer, values: &values },
+        names: Names { renderer: &renderer, values: &values, base: &Value::Null },
         seed: 7,
     };
     build(step, &caller).unwrap()

@@ -1,6 +1,7 @@
 //! What always happens at the end: the `finally` steps, then the deletion of conversations that are still there.
 
 use super::call::{Built, deletion_call};
+use super::document::Document;
 use super::run::Walk;
 use super::steps::{Halt, Lane, origin, run_step};
 use crate::client::Place;
@@ -13,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 const STEP: &str = "cleanup";
 
 /// Notes what an exchange means for the clean-up: a conversation that now exists, or one that is gone.
-pub(super) fn note(walk: &Walk<'_>, exchange: &Exchange, document: &Value, user: Option<&str>) {
+pub(super) fn note(walk: &Walk<'_>, exchange: &Exchange, document: &Document<'_>, user: Option<&str>) {
     if !(200..300).contains(&exchange.status()) {
         return;
     }
@@ -22,7 +23,8 @@ pub(super) fn note(walk: &Walk<'_>, exchange: &Exchange, document: &Value, user:
     let conversations = &mut walk.log().conversations;
     match route.endpoint {
         Endpoint::ChatMessages => {
-            if let (Some(id), Some(user)) = (document.get("conversation_id").and_then(Value::as_str), user) {
+            let id = document.member("conversation_id");
+            if let (Some(id), Some(user)) = (id.and_then(Value::as_str), user) {
                 let mine = (id.to_owned(), user.to_owned());
                 if !id.is_empty() && !conversations.contains(&mine) {
                     conversations.push(mine);
@@ -44,6 +46,9 @@ fn base_path(base_url: &str) -> &str {
 
 /// Runs the clean-up. After a stop it gets the session's grace time and no more, or less where the visit is in a hurry.
 pub(super) async fn run(walk: &Walk<'_>, mut lane: Lane) {
+    if walk.scenario.finally.is_empty() && (walk.session.keep || walk.log().conversations.is_empty()) {
+        return;
+    }
     let patience = CancellationToken::new();
     lane.stop = patience.clone();
     let work = async {

@@ -196,7 +196,7 @@ async fn send(
     let call = own_call(&session.target.base_url, app, session.limits, method, path, body.as_ref());
     let origin = Origin { scenario: SCENARIO.to_owned(), step: step.to_owned(), ..Origin::default() };
     let built = Built { call, user: None, streams: false, place: Place::Queue };
-    session.send(built, &app.app.label, origin, None, &session.stop).await
+    Arc::clone(&session.send(built, &app.app.label, origin, None, &session.stop).await.exchange)
 }
 
 #[cfg(test)]

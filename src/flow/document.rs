@@ -4,21 +4,65 @@
 //! workflow_run_id, created_at, answer, metadata}`: `events` in order without pings, `event` the name of the last one,
 //! ids from the first event that has them, `answer` as a client would show it, `metadata` of `message_end`.
 
-use crate::model::{AppMode, Exchange};
-use crate::sse::{self, TimedFrame};
+use super::observed::Observed;
+use crate::model::{AppMode, Reply};
+use crate::sse::{Event, Stream, TimedFrame};
 use serde_json::{Map, Value, json};
+use std::cell::OnceCell;
 
 const IDS: [&str; 5] = ["conversation_id", "message_id", "task_id", "workflow_run_id", "created_at"];
 
-/// The response document of an exchange; null where the body is neither JSON nor an event stream.
-pub fn document(exchange: &Exchange, mode: Option<AppMode>) -> Value {
-    let Some(reply) = &exchange.reply else {
-        return Value::Null;
-    };
-    let body = reply.body.bytes();
-    match reply.media_type().as_str() {
-        "text/event-stream" => document_of_frames(&sse::decode(&body, &reply.reads), mode),
-        _ => serde_json::from_slice(&body).unwrap_or(Value::Null),
+/// The response document of an exchange, made as far as it is asked for.
+pub struct Document<'e> {
+    observed: &'e Observed,
+    mode: Option<AppMode>,
+    of_stream: OnceCell<Value>,
+}
+
+impl<'e> Document<'e> {
+    /// The document of an exchange with an app of this mode.
+    pub fn new(observed: &'e Observed, mode: Option<AppMode>) -> Document<'e> {
+        Document { observed, mode, of_stream: OnceCell::new() }
+    }
+
+    /// All of it; null where the body is neither JSON nor an event stream.
+    pub fn whole(&self) -> &Value {
+        match (self.stream(), &self.observed.parsed().json) {
+            (Some(stream), _) => self.of_stream.get_or_init(|| document_of_frames(&stream.frames, self.mode)),
+            (None, Some(json)) => json,
+            (None, None) => &Value::Null,
+        }
+    }
+
+    /// A member; an id of a stream without making the rest.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        match self.plain_events() {
+            Some(events) if IDS.contains(&name) => {
+                events.iter().filter_map(|e| e.value.get(name)).find(|v| !v.is_null())
+            }
+            _ => self.whole().get(name),
+        }
+    }
+
+    /// Names of the events in order; `None` where the reply is no stream.
+    pub fn event_names(&self) -> Option<Vec<&str>> {
+        match self.plain_events() {
+            Some(events) => Some(events.iter().map(|e| e.name.as_str()).collect()),
+            None => Some(self.whole().get("events")?.as_array()?.iter().map(name).collect()),
+        }
+    }
+
+    /// The stream, where the reply says that it is one.
+    fn stream(&self) -> Option<&'e Stream> {
+        let told = self.observed.reply.as_ref().is_some_and(Reply::is_event_stream);
+        self.observed.parsed().stream.as_ref().filter(|_| told)
+    }
+
+    /// The events of the document where they are those of the stream: not where data is no event, or is beside a name.
+    fn plain_events(&self) -> Option<&'e [Event]> {
+        let stream = self.stream()?;
+        let plain = stream.bad_data.is_empty() && stream.frames.iter().all(|f| f.frame.event.is_none());
+        plain.then_some(stream.events.as_slice())
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a scenario expects of a step's exchange.
 
-use super::document::name;
+use super::document::Document;
 use super::{path, value};
 use crate::metrics::{Metric, sample};
 use crate::model::{AppMode, Exchange};
@@ -14,7 +14,7 @@ pub struct Subject<'a> {
     /// The exchange.
     pub exchange: &'a Exchange,
     /// Its response document.
-    pub document: &'a Value,
+    pub document: &'a Document<'a>,
     /// Mode of the app, where known.
     pub mode: Option<AppMode>,
 }
@@ -29,19 +29,29 @@ pub fn evaluate(check: &Check, subject: &Subject<'_>, scope: &Value) -> Result<(
         Check::Status(wanted) => status(wanted, exchange),
         Check::Header { name, test } => header(name, test, exchange, scope),
         Check::Json { at, test } => json_at(at, test, document, scope),
-        Check::Answer(test) => value::hold(test, document.get("answer"), scope).map_err(|e| format!("the answer: {e}")),
-        Check::Events(pattern) => in_order(pattern, document),
+        Check::Answer(test) => {
+            value::hold(test, document.member("answer"), scope).map_err(|e| format!("the answer: {e}"))
+        }
+        Check::Events(pattern) => in_order(pattern, document.event_names().as_deref()),
         Check::Timing { of, max } => timing(of, *max, exchange, mode),
     }
 }
 
+/// Whether a check has templates, and so depends on names.
+pub(super) fn reads_names(check: &Check) -> bool {
+    match check {
+        Check::Header { test, .. } | Check::Json { test, .. } | Check::Answer(test) => value::reads_names(test),
+        Check::Status(_) | Check::Events(_) | Check::Timing { .. } => false,
+    }
+}
+
 fn status(wanted: &[u16], exchange: &Exchange) -> Result<(), String> {
-    let list = wanted.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
+    let list = || wanted.iter().map(u16::to_string).collect::<Vec<_>>().join(" or ");
     match (&exchange.reply, &exchange.fault) {
         (Some(reply), _) if wanted.contains(&reply.status) => Ok(()),
-        (Some(reply), _) => Err(format!("expected status {list}, got {}{}", reply.status, code_of(reply))),
-        (None, Some(fault)) => Err(format!("expected status {list}, got no response: {}", fault.detail)),
-        (None, None) => Err(format!("expected status {list}, got no response")),
+        (Some(reply), _) => Err(format!("expected status {}, got {}{}", list(), reply.status, code_of(reply))),
+        (None, Some(fault)) => Err(format!("expected status {}, got no response: {}", list(), fault.detail)),
+        (None, None) => Err(format!("expected status {}, got no response", list())),
     }
 }
 
@@ -64,23 +74,25 @@ fn header(name: &str, test: &Test, exchange: &Exchange, scope: &Value) -> Result
 }
 
 /// Every selected value must pass; a path that selects nothing passes only `exists: false`.
-fn json_at(at: &str, test: &Test, document: &Value, scope: &Value) -> Result<(), String> {
-    let nodes = path::select(document, at)?;
+fn json_at(at: &str, test: &Test, document: &Document<'_>, scope: &Value) -> Result<(), String> {
     let place = |e: String| format!("`{at}`: {e}");
+    if let Some(name) = path::member(at) {
+        return value::hold(test, document.member(name), scope).map_err(place);
+    }
+    let nodes = path::select(document.whole(), at)?;
     if nodes.is_empty() {
         return value::hold(test, None, scope).map_err(place);
     }
     nodes.into_iter().try_for_each(|node| value::hold(test, Some(node), scope)).map_err(place)
 }
 
-fn in_order(pattern: &str, document: &Value) -> Result<(), String> {
-    let Some(events) = document.get("events").and_then(Value::as_array) else {
+fn in_order(pattern: &str, names: Option<&[&str]>) -> Result<(), String> {
+    let Some(names) = names else {
         return Err(format!("expected events `{pattern}`, got no event stream"));
     };
-    let names: Vec<&str> = events.iter().map(name).collect();
-    match events::matches(pattern, &names) {
+    match events::matches(pattern, names) {
         true => Ok(()),
-        false => Err(format!("expected events `{pattern}`, got `{}`", runs(&names))),
+        false => Err(format!("expected events `{pattern}`, got `{}`", runs(names))),
     }
 }
 
@@ -143,12 +155,14 @@ pub fn timing_of(of: &str, exchange: &Exchange, mode: Option<AppMode>) -> Result
         Metric::ServerLatency => sample.server_latency_us,
         Metric::ServerTtft => sample.server_ttft_us,
         Metric::Overhead => sample.overhead_us(),
+        Metric::Iteration => None,
     })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::Observed;
     use crate::model::{Body, Fault, FaultClass, Origin, Reply, Request, Timing};
 
     fn exchange(status: u16, body: &str) -> Exchange {
@@ -171,7 +185,8 @@ mod tests {
     }
 
     fn verdict(check: Check, exchange: &Exchange) -> Result<(), String> {
-        let document = super::super::document::document(exchange, None);
+        let observed = Observed::new(exchange.clone());
+        let document = Document::new(&observed, None);
         let subject = Subject { exchange, document: &document, mode: None };
         evaluate(&check, &subject, &json!({}))
     }
@@ -214,9 +229,7 @@ mod tests {
 
     #[test]
     fn events_are_matched_in_order_as_whole_words() {
-        let document =
-            |names: &[&str]| json!({"events": names.iter().map(|n| json!({"event": n})).collect::<Vec<_>>()});
-        let check = |pattern: &str, names: &[&str]| in_order(pattern, &document(names));
+        let check = |pattern: &str, names: &[&str]| in_order(pattern, Some(names));
         let pattern = "(message | agent_message)+ message_end";
         assert_eq!(check(pattern, &["message", "agent_message", "message_end"]), Ok(()));
         assert_eq!(
@@ -224,7 +237,7 @@ mod tests {
             format!("expected events `{pattern}`, got `message x2 error`")
         );
         assert!(check("message", &["message_end"]).is_err());
-        assert!(in_order("message", &json!({})).unwrap_err().contains("no event stream"));
+        assert!(in_order("message", None).unwrap_err().contains("no event stream"));
     }
 
     #[test]

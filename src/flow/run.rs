@@ -201,6 +201,7 @@ impl Walk<'_> {
 
 /// Runs a scenario once on one app of the target, clean-up included, and tells the sink.
 pub async fn run_scenario(session: &Session, scenario: &Scenario, app: usize, visit: Visit) -> ScenarioRun {
+    session.let_the_judge_keep_up(&visit.stop).await;
     session.progress.runs_started.fetch_add(1, Relaxed);
     let run = match session.target.apps.get(app) {
         None => {
@@ -223,9 +224,9 @@ async fn walk(session: &Session, scenario: &Scenario, app: &AppTarget, visit: &V
     let renderer = Renderer::for_iteration(session.seed, &place, visit.vu.into(), visit.iteration.into());
     let walk =
         Walk { session, scenario, app, visit, filled: form::fill(&app.app.inputs, &renderer), log: Mutex::default() };
-    let run_id = scope::RunId { id: &session.run_id, seed: session.seed };
-    let mut lane = match scope::start(run_id, scenario, app, visit, &renderer) {
-        Ok(names) => Lane::new(names, renderer, visit.stop.clone()).due(visit.planned),
+    let base = session.names_on(app);
+    let mut lane = match scope::start(&session.run_id, scenario, app, visit, &renderer, &base) {
+        Ok(names) => Lane::new(names, base, renderer, visit.stop.clone()).due(visit.planned),
         Err(error) => {
             return ScenarioRun::empty(scenario, &app.app.label, visit, Outcome::CouldNotRun, Some(error.to_string()));
         }

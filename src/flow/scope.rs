@@ -7,7 +7,7 @@ use super::run::Visit;
 use super::target::AppTarget;
 use crate::model::ControlKind;
 use crate::scenario::ast::{Data, Pick, Scenario};
-use crate::scenario::template::{Renderer, TemplateError};
+use crate::scenario::template::{Layers, Renderer, TemplateError};
 use serde_json::{Map, Value, json};
 
 /// What templates see, and the generator behind their random functions.
@@ -17,15 +17,21 @@ pub struct Names<'a> {
     pub renderer: &'a Renderer,
     /// The names, an object.
     pub values: &'a Value,
+    /// Names that all iterations share, an object; those of `values` hide them.
+    pub base: &'a Value,
 }
 
-impl Names<'_> {
+impl<'a> Names<'a> {
+    pub(super) fn layers(self) -> Layers<'a> {
+        Layers { top: self.values, base: self.base }
+    }
+
     /// Renders a text.
     ///
     /// # Errors
     /// A name that is not there, or a broken template.
     pub fn text(&self, text: &str) -> Result<String, TemplateError> {
-        self.renderer.render_text(text, self.values)
+        self.renderer.text(text, self.layers())
     }
 
     /// Renders JSON.
@@ -33,7 +39,7 @@ impl Names<'_> {
     /// # Errors
     /// A name that is not there, or a broken template.
     pub fn json(&self, json: &Value) -> Result<Value, TemplateError> {
-        self.renderer.render_json(json, self.values)
+        self.renderer.json(json, self.layers())
     }
 }
 
@@ -44,59 +50,56 @@ pub(super) struct RunId<'a> {
     pub seed: u64,
 }
 
-/// The names at the start of one way through a scenario.
+/// The names of a run on an app: `run` and `app`.
+pub(super) fn base(run: RunId<'_>, app: &AppTarget) -> Value {
+    let name_of = |field: Option<&crate::model::InputField>| field.map_or(Value::Null, |f| json!(f.variable));
+    json!({
+        "run": {"id": run.id, "seed": run.seed},
+        "app": {
+            "label": app.app.label,
+            "mode": app.app.mode.map(|m| m.as_str()),
+            "text_input": name_of(app.app.text_input()),
+            "required_input": name_of(app.app.required_input()),
+            "limited_input": name_of(app.app.limited_input()),
+            "max_length": app.app.limited_input().and_then(|f| f.max_length),
+            "select_input": name_of(app.app.input_of(ControlKind::Select)),
+            "select_option": app.app.input_of(ControlKind::Select).and_then(|f| f.options.last()),
+            "number_input": name_of(app.app.input_of(ControlKind::Number)),
+            "defaulted_input": name_of(app.app.defaulted_input()),
+            "default_value": app.app.defaulted_input().and_then(|f| f.default.as_ref()),
+        },
+    })
+}
+
+/// The names at the start of one way through a scenario, on top of those of [`base`].
 pub(super) fn start(
-    run: RunId<'_>,
+    run_id: &str,
     scenario: &Scenario,
     app: &AppTarget,
     visit: &Visit,
     renderer: &Renderer,
+    base: &Value,
 ) -> Result<Map<String, Value>, TemplateError> {
     let label = &app.app.label;
-    let user = format!("difyprobe-{}-{}-{label}-{}-{}", run.id, scenario.id, visit.vu, visit.iteration);
-    // Thousands of these may be alive at the same time: no more room than is needed.
-    let mut names = Map::with_capacity(6 + scenario.data.len() + scenario.vars.len());
-    names.insert("run".into(), json!({"id": run.id, "seed": run.seed}));
-    names.insert("app".into(), about(app));
+    let user = format!("difyprobe-{run_id}-{}-{label}-{}-{}", scenario.id, visit.vu, visit.iteration);
+    let mut names = Map::new();
     names.insert("user".into(), json!(user));
     names.insert("vu".into(), json!(visit.vu));
     names.insert("iteration".into(), json!(visit.iteration));
     names.insert("lane".into(), json!(0));
     let mut scope = Value::Object(names);
     for (name, data) in &scenario.data {
-        let row = row(data, visit, Names { renderer, values: &scope })?;
+        let row = row(data, visit, Names { renderer, values: &scope, base })?;
         bind(&mut scope, name, row);
     }
     for (name, value) in &scenario.vars {
-        let value = renderer.render_json(value, &scope)?;
+        let value = Names { renderer, values: &scope, base }.json(value)?;
         bind(&mut scope, name, value);
     }
     match scope {
         Value::Object(names) => Ok(names),
         _ => Ok(Map::new()),
     }
-}
-
-/// What templates see of an app.
-fn about(target: &AppTarget) -> Value {
-    let app = &target.app;
-    let name_of = |field: Option<&crate::model::InputField>| field.map_or(Value::Null, |f| json!(f.variable));
-    let members = [
-        ("label", json!(app.label)),
-        ("mode", json!(app.mode.map(|m| m.as_str()))),
-        ("text_input", name_of(app.text_input())),
-        ("required_input", name_of(app.required_input())),
-        ("limited_input", name_of(app.limited_input())),
-        ("max_length", json!(app.limited_input().and_then(|f| f.max_length))),
-        ("select_input", name_of(app.input_of(ControlKind::Select))),
-        ("select_option", json!(app.input_of(ControlKind::Select).and_then(|f| f.options.last()))),
-        ("number_input", name_of(app.input_of(ControlKind::Number))),
-        ("defaulted_input", name_of(app.defaulted_input())),
-        ("default_value", json!(app.defaulted_input().and_then(|f| f.default.as_ref()))),
-    ];
-    let mut about = Map::with_capacity(members.len());
-    about.extend(members.map(|(name, value)| (name.to_owned(), value)));
-    Value::Object(about)
 }
 
 /// Binds a name; hides what had it before.
@@ -167,7 +170,9 @@ steps:
         let app = AppTarget { app, key: "k".into() };
         let visit = Visit::new(vu, iteration, ticket, CancellationToken::new());
         let run = RunId { id: "r1", seed: 5 };
-        Value::Object(start(run, &scenario, &app, &visit, &Renderer::new(9)).unwrap())
+        let base = base(run, &app);
+        let names = start(run.id, &scenario, &app, &visit, &Renderer::new(9), &base).unwrap();
+        Layers { top: &Value::Object(names), base: &base }.together().into_owned()
     }
 
     #[test]

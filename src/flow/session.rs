@@ -1,11 +1,15 @@
 //! What all flows of a run share: the client, the target, where recordings go, counters.
 
 use super::call::Built;
+use super::observed::Observed;
 use super::run::ScenarioRun;
-use super::target::Target;
+use super::scope::{self, RunId};
+use super::target::{AppTarget, Target};
 use crate::client::{Client, Limits, Options, Reserved};
 use crate::model::{Exchange, FaultClass, Origin, Outcome};
 use crate::sse::TimedFrame;
+use serde_json::Value;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,18 +27,27 @@ pub struct Pace {
 #[derive(Debug)]
 pub enum Finished {
     /// One exchange.
-    Exchange(Arc<Exchange>),
+    Exchange(Arc<Observed>),
     /// One way through a scenario; its exchanges were told before.
     Run(Box<ScenarioRun>),
+    /// Nothing follows.
+    Over,
 }
 
 /// Where recordings go.
 pub enum Sink {
     /// Everything is kept (`check`, `snapshot`, `diff`).
     Collect(Mutex<Vec<Arc<Exchange>>>),
-    /// Everything is offered to a judge and never waited for (`load`). What finds the channel full is counted by
-    /// [`Progress::not_judged`].
-    Channel(mpsc::Sender<Finished>),
+    /// Everything is offered to a judge (`load`).
+    Channel {
+        /// Scenarios wait while the judge is far behind: right where no rate is to be kept, as it is the generator's own speed
+        /// that is at its end. Otherwise nobody waits.
+        wait: bool,
+        /// To the judge.
+        to: mpsc::Sender<Finished>,
+        /// Takes what finds the channel full, at once; counted by [`Progress::not_judged`].
+        full: Arc<dyn Fn(Finished) + Send + Sync>,
+    },
 }
 
 impl Sink {
@@ -114,6 +127,8 @@ pub struct Session {
     /// Counters.
     pub progress: Progress,
     client: Client,
+    /// Names that templates see of the run and of each app, by label.
+    names: HashMap<String, Arc<Value>>,
     next_id: AtomicU64,
     sink: Sink,
 }
@@ -122,7 +137,10 @@ impl Session {
     /// A session on a target; nothing is sent yet.
     pub fn new(target: Target, options: SessionOptions, sink: Sink) -> Session {
         let client = Options { secrets: target.secrets(), ..options.client };
+        let run = RunId { id: &options.run_id, seed: options.seed };
+        let named = |app: &AppTarget| (app.app.label.clone(), Arc::new(scope::base(run, app)));
         Session {
+            names: target.apps.iter().map(named).collect(),
             limits: client.limits,
             epoch: client.epoch,
             client: Client::new(client),
@@ -147,13 +165,13 @@ impl Session {
         origin: Origin,
         watch: Option<mpsc::UnboundedSender<TimedFrame>>,
         stop: &CancellationToken,
-    ) -> Arc<Exchange> {
+    ) -> Arc<Observed> {
         let id = self.next_id.fetch_add(1, Relaxed);
         let recorded = {
             let _flight = Flight::begin(&self.progress, built.streams);
             self.client.send_in(built.place, built.call, watch, stop).await
         };
-        let exchange = Arc::new(Exchange {
+        let exchange = Arc::new(Observed::new(Exchange {
             id,
             app: app.to_owned(),
             origin,
@@ -161,7 +179,7 @@ impl Session {
             reply: recorded.reply,
             fault: recorded.fault,
             timing: recorded.timing,
-        });
+        }));
         if exchange.fault.as_ref().is_some_and(|f| f.class != FaultClass::Cancelled) {
             self.progress.faults.fetch_add(1, Relaxed);
         }
@@ -173,6 +191,24 @@ impl Session {
     pub(super) fn end_of(&self, exchange: &Exchange) -> Option<Instant> {
         let since_epoch = exchange.timing.sent_us.saturating_add(exchange.timing.end_us);
         self.epoch.checked_add(Duration::from_micros(since_epoch))
+    }
+
+    /// Waits while the judge is far behind, where the sink says so.
+    pub(super) async fn let_the_judge_keep_up(&self, stop: &CancellationToken) {
+        let Sink::Channel { to, wait: true, .. } = &self.sink else { return };
+        let enough = |share: usize| to.capacity() >= to.max_capacity() / 4 * share;
+        if enough(2) {
+            return;
+        }
+        while !enough(3) && !stop.is_cancelled() && !to.is_closed() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// What templates see of the run and of an app.
+    pub(super) fn names_on(&self, app: &AppTarget) -> Arc<Value> {
+        let known = self.names.get(&app.app.label).map(Arc::clone);
+        known.unwrap_or_else(|| Arc::new(scope::base(RunId { id: &self.run_id, seed: self.seed }, app)))
     }
 
     /// Places for requests that are to be in flight together; see [`Client::reserve`].
@@ -192,12 +228,13 @@ impl Session {
     fn finish(&self, finished: Finished) {
         match (&self.sink, finished) {
             (Sink::Collect(kept), Finished::Exchange(exchange)) => {
-                kept.lock().unwrap_or_else(PoisonError::into_inner).push(exchange);
+                kept.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&exchange.exchange));
             }
-            (Sink::Collect(_), Finished::Run(_)) => {}
-            (Sink::Channel(to), finished) => {
-                if to.try_send(finished).is_err() {
+            (Sink::Collect(_), Finished::Run(_) | Finished::Over) => {}
+            (Sink::Channel { to, full, .. }, finished) => {
+                if let Err(refused) = to.try_send(finished) {
                     self.progress.not_judged.fetch_add(1, Relaxed);
+                    full(refused.into_inner());
                 }
             }
         }

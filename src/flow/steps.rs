@@ -2,6 +2,8 @@
 
 use super::body::BuildError;
 use super::call::{Built, Caller, build};
+use super::document::Document;
+use super::observed::Observed;
 use super::run::Walk;
 use super::scope::Names;
 use super::{document, expect, path, scope};
@@ -13,6 +15,7 @@ use crate::scenario::template::{Renderer, TemplateError};
 use crate::sse::TimedFrame;
 use futures_util::future::join_all;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -39,6 +42,8 @@ pub(super) enum Halt {
 pub(super) struct Lane {
     /// Names, always an object.
     pub scope: Value,
+    /// Names below those, shared by all lanes.
+    base: Arc<Value>,
     /// What its templates draw from.
     pub renderer: Arc<Renderer>,
     /// Captures in order, for whoever joins the lane.
@@ -79,9 +84,10 @@ impl Seat {
 }
 
 impl Lane {
-    pub fn new(names: Map<String, Value>, renderer: Renderer, stop: CancellationToken) -> Lane {
+    pub fn new(names: Map<String, Value>, base: Arc<Value>, renderer: Renderer, stop: CancellationToken) -> Lane {
         Lane {
             scope: Value::Object(names),
+            base,
             renderer: Arc::new(renderer),
             captured: Vec::new(),
             stop,
@@ -112,7 +118,7 @@ impl Lane {
     }
 
     fn names(&self) -> Names<'_> {
-        Names { renderer: &self.renderer, values: &self.scope }
+        Names { renderer: &self.renderer, values: &self.scope, base: &self.base }
     }
 
     fn capture(&mut self, name: &str, value: Value) {
@@ -239,7 +245,7 @@ async fn run_request(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str)
     };
     // Steps beside a stream may have ended after it.
     lane.ended(lane.due.max(walk.session.end_of(&exchange)));
-    let document = document::document(&exchange, walk.app.app.mode);
+    let document = Document::new(&exchange, walk.app.app.mode);
     // What a stream that was cut has created is on the server all the same.
     super::cleanup::note(walk, &exchange, &document, user.as_deref());
     if is_stopped(&exchange, lane) {
@@ -291,7 +297,7 @@ async fn send(
     step: &Step,
     built: Built,
     watch: Option<mpsc::UnboundedSender<TimedFrame>>,
-) -> Arc<Exchange> {
+) -> Arc<Observed> {
     walk.log().requests += 1;
     let origin = origin(walk, &step.id, step.at);
     walk.session.send(built, &walk.app.app.label, origin, watch, &lane.stop).await
@@ -304,7 +310,7 @@ async fn send_beside(
     step: &Step,
     built: Built,
     during: &During,
-) -> (Arc<Exchange>, Result<(), Halt>) {
+) -> (Arc<Observed>, Result<(), Halt>) {
     let (to, from) = mpsc::unbounded_channel();
     let mut beside = Lane { seat: Seat::Beside, ..lane.beside(&step.id, 0) };
     let steps = async {
@@ -357,13 +363,13 @@ fn take_captures(
     walk: &Walk<'_>,
     lane: &mut Lane,
     step: &Step,
-    document: &Value,
+    document: &Document<'_>,
     exchange: &Exchange,
 ) -> Result<(), Halt> {
     let offered = |status: u16| (200..300).contains(&status) || status == 404;
     let answered = exchange.fault.is_none() && exchange.reply.as_ref().is_some_and(|r| offered(r.status));
     for (name, path) in &step.capture {
-        let why = match path::capture(document, path) {
+        let why = match path::capture_from(document, path) {
             Ok(Some(value)) => {
                 lane.capture(name, value);
                 continue;
@@ -389,10 +395,11 @@ fn ending(exchange: &Exchange) -> String {
     }
 }
 
-fn check(walk: &Walk<'_>, lane: &Lane, step: &Step, exchange: &Exchange, document: &Value, about: &str) {
+fn check(walk: &Walk<'_>, lane: &Lane, step: &Step, exchange: &Exchange, document: &Document<'_>, about: &str) {
     let subject = expect::Subject { exchange, document, mode: walk.app.app.mode };
     for expect in &step.expect {
-        if let Err(message) = expect::evaluate(&expect.check, &subject, &lane.scope) {
+        let scope = if expect::reads_names(&expect.check) { lane.names().layers().together() } else { Cow::default() };
+        if let Err(message) = expect::evaluate(&expect.check, &subject, &scope) {
             walk.log().failures.push(ExpectationFailure {
                 place: format!("{}:{}:{}", walk.scenario.file, expect.at.line, expect.at.column),
                 step: step.id.clone(),
@@ -485,7 +492,7 @@ mod tests {
 
     #[test]
     fn repeated_captures_are_gathered_under_a_name_of_their_own() {
-        let mut lane = Lane::new(Map::new(), Renderer::new(1), CancellationToken::new());
+        let mut lane = Lane::new(Map::new(), Arc::default(), Renderer::new(1), CancellationToken::new());
         lane.gather(vec![("id".into(), json!(1)), ("other".into(), json!("x")), ("id".into(), json!(2))]);
         assert_eq!(lane.scope, json!({"id": 2, "other": "x", "id_all": [1, 2], "other_all": ["x"]}));
     }

@@ -106,7 +106,9 @@ mod tests {
 
     fn made(upload: &Upload) -> Result<(String, String), String> {
         let (renderer, values) = (Renderer::new(1), json!({"n": 3}));
-        let form = form(upload, "u1", Names { renderer: &renderer, values: &values }, 7).map_err(|e| e.to_string())?;
+        let form =
+            form(upload, "u1", Names { renderer: &renderer, values: &values, base: &serde_json::Value::Null }, 7)
+                .map_err(|e| e.to_string())?;
         let boundary = form.content_type.split_once("boundary=").unwrap().1.to_owned();
         Ok((form.content_type.clone(), String::from_utf8(form.body).unwrap().replace(&boundary, "B")))
     }

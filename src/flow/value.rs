@@ -1,7 +1,7 @@
 //! Tests of one value: `equals`, `contains`, `is` and so on.
 
 use crate::scenario::ast::Test;
-use crate::scenario::template::render_json;
+use crate::scenario::template::{is_constant, render_json};
 use serde_json::Value;
 
 /// Whether a value passes a test; `None` stands for a value that is not there.
@@ -16,13 +16,22 @@ pub(super) fn hold(test: &Test, value: Option<&Value>, scope: &Value) -> Result<
             _ => Ok(()),
         };
     }
-    let wanted = wanted(test, scope)?;
     let Some(value) = value else {
-        return Err(format!("expected {wanted}, got nothing at all"));
+        return Err(format!("expected {}, got nothing at all", wanted(test, scope)?));
     };
     match passes(test, value, scope)? {
         true => Ok(()),
-        false => Err(format!("expected {wanted}, got {}", show(value))),
+        false => Err(format!("expected {}, got {}", wanted(test, scope)?, show(value))),
+    }
+}
+
+/// Whether a test has templates.
+pub(super) fn reads_names(test: &Test) -> bool {
+    match test {
+        Test::Equals(json) | Test::NotEquals(json) | Test::Contains(json) | Test::NotContains(json) => {
+            !is_constant(json)
+        }
+        _ => false,
     }
 }
 

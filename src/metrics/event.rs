@@ -2,6 +2,7 @@
 
 use crate::sse::Frame;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// What one frame means to the clock.
@@ -122,9 +123,39 @@ pub fn read(frame: &Frame) -> Event {
     }
 }
 
+/// What an event means whose data is parsed already; the same as [`read`] says of its frame.
+pub fn of(name: &str, value: &Value) -> Event {
+    let filled = |text: Option<&Value>| text.and_then(Value::as_str).is_some_and(|t| !t.is_empty());
+    let data = |member: &str| value.get("data").and_then(|d| d.get(member));
+    let chunk = |text: Option<&Value>, kind| if filled(text) { Event::Content(kind) } else { Event::Other };
+    match name {
+        "message" | "message_file" => chunk(value.get("answer"), Kind::Message),
+        "agent_message" => chunk(value.get("answer"), Kind::AgentMessage),
+        "text_chunk" => chunk(data("text"), Kind::Text),
+        "reasoning_chunk" => chunk(data("reasoning"), Kind::Reasoning),
+        "message_end" => Event::MessageEnd(value.get("metadata").and_then(usage_in)),
+        "workflow_started" => Event::WorkflowStarted,
+        "workflow_finished" => {
+            Event::WorkflowFinished(data("status").and_then(Value::as_str).unwrap_or_default().to_owned())
+        }
+        "workflow_paused" => Event::WorkflowPaused,
+        "error" => Event::Error,
+        "ping" => Event::Ping,
+        _ => Event::Other,
+    }
+}
+
 /// Reads the JSON text of a `metadata` member.
 pub fn usage(metadata: &str) -> Option<Usage> {
-    let wire = serde_json::from_str::<Metadata>(metadata).ok()?.usage?;
+    usage_of(serde_json::from_str::<Metadata>(metadata).ok()?.usage?)
+}
+
+/// Reads a `metadata` member.
+pub fn usage_in(metadata: &Value) -> Option<Usage> {
+    usage_of(Metadata::deserialize(metadata).ok()?.usage?)
+}
+
+fn usage_of(wire: UsageWire) -> Option<Usage> {
     let currency = wire.currency.as_ref().and_then(|c| c.as_str()).unwrap_or("").to_owned();
     Some(Usage {
         completion_tokens: wire.completion_tokens.and_then(|t| t.as_u64()),

@@ -1,7 +1,10 @@
 //! The metrics: names and definitions. All are times in microseconds.
 
+use serde::{Deserialize, Serialize};
+
 /// One latency metric. Which tool of the field calls the same thing what is said beside each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// `sched_lag`: actual send minus planned send, open model only (guidellm: dispatch delay).
     SchedLag,
@@ -29,11 +32,15 @@ pub enum Metric {
     ServerTtft,
     /// `overhead`: `e2e` minus `server_latency`, 0 where the server claims more than we waited.
     Overhead,
+    /// `conversation_time`: a whole scenario, from its begin (open model: its planned begin) to its end, think times
+    /// included. One sample per finished scenario, not per request.
+    #[serde(rename = "conversation_time")]
+    Iteration,
 }
 
 impl Metric {
     /// How many there are.
-    pub const COUNT: usize = 12;
+    pub const COUNT: usize = 13;
 
     /// All of them, in the order of tables.
     pub const ALL: [Metric; Metric::COUNT] = [
@@ -49,6 +56,7 @@ impl Metric {
         Metric::ServerLatency,
         Metric::ServerTtft,
         Metric::Overhead,
+        Metric::Iteration,
     ];
 
     /// The name in reports and thresholds.
@@ -66,6 +74,7 @@ impl Metric {
             Metric::ServerLatency => "server_latency",
             Metric::ServerTtft => "server_ttft",
             Metric::Overhead => "overhead",
+            Metric::Iteration => "conversation_time",
         }
     }
 
@@ -90,6 +99,7 @@ mod tests {
         for (slot, metric) in Metric::ALL.into_iter().enumerate() {
             assert_eq!(metric as usize, slot);
             assert_eq!(Metric::parse(metric.as_str()), Some(metric));
+            assert_eq!(serde_json::to_value(metric).ok(), Some(metric.as_str().into()));
         }
         assert_eq!(Metric::parse("itl"), None);
     }

@@ -182,20 +182,7 @@ impl Recorder {
         if sample.outcome.is_err() {
             return;
         }
-        let single = [
-            (Metric::SchedLag, sample.sched_lag_us),
-            (Metric::Ttfb, sample.ttfb_us),
-            (Metric::Ttfe, sample.ttfe_us),
-            (Metric::Ttft, sample.ttft_us),
-            (Metric::Tpot, sample.tpot_us()),
-            (Metric::LastContent, sample.last_content_us),
-            (Metric::E2e, Some(sample.e2e_us)),
-            (Metric::E2eSched, sample.e2e_sched_us),
-            (Metric::ServerLatency, sample.server_latency_us),
-            (Metric::ServerTtft, sample.server_ttft_us),
-            (Metric::Overhead, sample.overhead_us()),
-        ];
-        for (metric, value) in single {
+        for (metric, value) in sample.times() {
             if let Some(value) = value {
                 group.series(metric, sample.turn).record(value);
             }

@@ -1,10 +1,11 @@
 //! One exchange -> one sample. Definitions of the times: [`super::Metric`].
 
-use super::FailureClass;
 use super::event::{self, Event, Kind, Usage};
+use super::{FailureClass, Metric};
 use crate::model::{AppMode, Endpoint, Exchange, Reply, Route};
-use crate::sse::{self, TimedFrame};
+use crate::sse::{self, Parsed, Stream, TimedFrame};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// Which turn of a conversation a request is. A first turn names the conversation, which costs Dify about one second
@@ -71,6 +72,23 @@ impl Sample {
     pub fn overhead_us(&self) -> Option<u64> {
         Some(self.e2e_us.saturating_sub(self.server_latency_us?))
     }
+
+    /// Every time that a request has once; the gaps are apart.
+    pub fn times(&self) -> [(Metric, Option<u64>); 11] {
+        [
+            (Metric::SchedLag, self.sched_lag_us),
+            (Metric::Ttfb, self.ttfb_us),
+            (Metric::Ttfe, self.ttfe_us),
+            (Metric::Ttft, self.ttft_us),
+            (Metric::Tpot, self.tpot_us()),
+            (Metric::LastContent, self.last_content_us),
+            (Metric::E2e, Some(self.e2e_us)),
+            (Metric::E2eSched, self.e2e_sched_us),
+            (Metric::ServerLatency, self.server_latency_us),
+            (Metric::ServerTtft, self.server_ttft_us),
+            (Metric::Overhead, self.overhead_us()),
+        ]
+    }
 }
 
 /// Measures an exchange; `None` unless it is a generation request (chat, completion, workflow run).
@@ -87,17 +105,45 @@ pub fn sample(exchange: &Exchange, mode: Option<AppMode>) -> Option<Sample> {
 
 /// As [`sample`], with the frames of the reply already decoded (empty when it is no stream).
 pub fn sample_from_frames(exchange: &Exchange, mode: Option<AppMode>, frames: &[TimedFrame]) -> Option<Sample> {
+    measured(exchange, mode, None, |heard| heard.frames(frames))
+}
+
+/// As [`sample`], with the body of the reply already parsed.
+pub fn sample_parsed(exchange: &Exchange, mode: Option<AppMode>, parsed: &Parsed) -> Option<Sample> {
+    let stream = parsed.stream.as_ref().filter(|_| exchange.reply.as_ref().is_some_and(is_stream));
+    // Data that is no event, and a block that nothing ended, are looked at as they came.
+    let plain = |s: &Stream| s.bad_data.is_empty() && s.frames.last().is_none_or(|f| f.frame.terminated);
+    let Some(stream) = stream.filter(|s| plain(s)) else {
+        let frames = stream.map_or(&[][..], |s| &s.frames);
+        return measured(exchange, mode, parsed.json.as_ref(), |heard| heard.frames(frames));
+    };
+    measured(exchange, mode, None, |heard| {
+        heard.pings = stream.pings.len() as u64;
+        stream.events.iter().for_each(|e| heard.frame(e.at_us, event::of(&e.name, &e.value)));
+    })
+}
+
+/// Measures an exchange; `json` is the answer where it is parsed already, `hear` takes in the events of the stream.
+fn measured(
+    exchange: &Exchange,
+    mode: Option<AppMode>,
+    json: Option<&Value>,
+    hear: impl FnOnce(&mut Heard),
+) -> Option<Sample> {
     let endpoint = operation(exchange);
     if !endpoint.generates() {
         return None;
     }
+    let mut heard = Heard::default();
+    hear(&mut heard);
     let asked = Asked::of(exchange, endpoint);
     let timing = &exchange.timing;
-    let mut heard = Heard::default();
-    frames.iter().for_each(|f| heard.frame(f.at_us, event::read(&f.frame)));
     let streaming = exchange.reply.as_ref().map_or(asked.streaming == Some(true), is_stream);
     let ended = match &exchange.reply {
-        Some(reply) if !streaming => heard.blocking(reply, endpoint),
+        Some(reply) if !streaming => match json {
+            Some(json) => heard.blocking_json(json, endpoint),
+            None => heard.blocking(reply, endpoint),
+        },
         _ => heard.ended(endpoint, mode),
     };
     let outcome = outside(exchange, &asked).map_or(ended.map(|_| ()), Err);
@@ -129,7 +175,7 @@ pub fn sample_from_frames(exchange: &Exchange, mode: Option<AppMode>, frames: &[
 }
 
 fn is_stream(reply: &Reply) -> bool {
-    reply.media_type() == "text/event-stream"
+    reply.is_event_stream()
 }
 
 /// The operation of a request below whatever base path: the longest rest of the path that is documented.
@@ -213,6 +259,10 @@ struct Heard {
 }
 
 impl Heard {
+    fn frames(&mut self, frames: &[TimedFrame]) {
+        frames.iter().for_each(|f| self.frame(f.at_us, event::read(&f.frame)));
+    }
+
     fn frame(&mut self, at_us: u64, event: Event) {
         match event {
             Event::Nothing => return,
@@ -266,6 +316,21 @@ impl Heard {
             _ => self.message_end,
         };
         end.or(self.paused).map(Some).ok_or(FailureClass::MissingTerminal)
+    }
+
+    /// As [`Heard::blocking`], of an answer that is parsed already.
+    fn blocking_json(&mut self, json: &Value, endpoint: Endpoint) -> Result<Option<u64>, FailureClass> {
+        let json = json.as_object().ok_or(FailureClass::Schema)?;
+        self.usage = json.get("metadata").and_then(event::usage_in);
+        if !matches!(endpoint, Endpoint::WorkflowRun | Endpoint::WorkflowRunById) {
+            return json.get("answer").filter(|a| a.is_string()).map(|_| None).ok_or(FailureClass::Schema);
+        }
+        match json.get("data").and_then(|data| data.get("status")).and_then(Value::as_str) {
+            Some("failed") => Err(FailureClass::WorkflowFailed),
+            Some("stopped") => Err(FailureClass::Cancelled),
+            Some(_) => Ok(None),
+            None => Err(FailureClass::Schema),
+        }
     }
 
     /// Reads a blocking answer.

@@ -1,10 +1,11 @@
 //! Service level objectives: what a metric must hold, over which part of a load.
 
 use super::{FailureClass, Metric};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 /// One objective, e.g. `ttft p(95) < 800ms in stage peak`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Slo {
     /// What is looked at.
     pub measure: Measure,
@@ -25,7 +26,8 @@ pub struct Slo {
 }
 
 /// What an objective looks at.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Measure {
     /// A statistic of a latency metric, in microseconds.
     Latency(Metric, Stat),
@@ -52,7 +54,8 @@ pub enum Measure {
 }
 
 /// A statistic of a histogram.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Stat {
     /// Percentile, 0 to 1.
     Quantile(f64),
@@ -65,7 +68,8 @@ pub enum Stat {
 }
 
 /// How a value is compared with its limit.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Op {
     /// `<`
     Less,
@@ -78,7 +82,7 @@ pub enum Op {
 }
 
 /// A part of a load; `None` and empty mean all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Scope {
     /// Scenario id.
     pub scenario: Option<String>,

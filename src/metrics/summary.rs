@@ -1,6 +1,6 @@
 //! The result of a load: data only, everything that reports, `compare` and `merge` look at.
 
-use super::LatencyRow;
+use super::{LatencyRow, Slo};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -41,6 +41,12 @@ pub struct LoadSummary {
     pub distributions: BTreeMap<String, Vec<Bar>>,
     /// How much of it was judged by the rules.
     pub judged: JudgedCounts,
+    /// The objectives behind `slos`, in the same order, so that `merge` can evaluate them again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub objectives: Vec<Slo>,
+    /// Those behind the first entries of `validity`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Slo>,
 }
 
 /// What repeats a run.
@@ -192,6 +198,9 @@ pub struct SloResult {
     pub unit: String,
     /// How far the value is inside the limit, as a share of the limit: positive is good, negative a miss.
     pub margin: Option<f64>,
+    /// How sure `state` is, 0.5 to 1, given the number of samples; `None` where the objective is not about a share of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub confidence: Option<f64>,
     /// `met`, `missed` or `unknown` (nothing was measured: red like a miss).
     pub state: SloState,
     /// Never red.
@@ -227,6 +236,9 @@ pub struct ClientHealth {
     pub cpu_max: f64,
     /// Mean share over the measured time, 0 to 1.
     pub cpu_mean: f64,
+    /// Highest mean share over ten seconds in a row of the measured time, 0 to 1: what `client_cpu` is compared with.
+    #[serde(default)]
+    pub cpu_sustained: f64,
     /// Largest resident memory in bytes.
     pub rss_max: u64,
     /// Most file descriptors open at once.

@@ -124,10 +124,9 @@ impl Route {
         });
         let query = query.collect();
         for (verb, pattern, endpoint) in PATTERNS {
-            if *verb == method
-                && let Some(ids) = match_pattern(pattern, &parts)
-            {
-                return Route { endpoint: *endpoint, ids, query };
+            if *verb == method && fits(pattern, &parts) {
+                let ids = pattern.split('/').zip(&parts).filter(|(want, _)| *want == "*").map(|(_, part)| decode(part));
+                return Route { endpoint: *endpoint, ids: ids.collect(), query };
             }
         }
         Route { endpoint: Endpoint::Other, ids: Vec::new(), query }
@@ -139,20 +138,10 @@ impl Route {
     }
 }
 
-fn match_pattern(pattern: &str, parts: &[&str]) -> Option<Vec<String>> {
-    let wanted: Vec<&str> = pattern.split('/').collect();
-    if wanted.len() != parts.len() {
-        return None;
-    }
-    let mut ids = Vec::new();
-    for (want, part) in wanted.iter().zip(parts) {
-        match *want {
-            "*" => ids.push(decode(part)),
-            fixed if fixed == *part => {}
-            _ => return None,
-        }
-    }
-    Some(ids)
+fn fits(pattern: &str, parts: &[&str]) -> bool {
+    let mut parts = parts.iter();
+    pattern.split('/').all(|want| parts.next().is_some_and(|part| want == "*" || want == *part))
+        && parts.next().is_none()
 }
 
 fn decode(text: &str) -> String {

@@ -89,14 +89,18 @@ impl Request {
 
     /// Who the request says it is.
     pub fn credential(&self) -> Credential {
-        let Some(value) = self.header("authorization") else {
-            return Credential::Missing;
-        };
-        let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
-        match token.trim().strip_prefix("[key:").and_then(|t| t.strip_suffix(']')) {
-            Some(label) if scheme.eq_ignore_ascii_case("bearer") => Credential::Key(label.to_owned()),
-            _ => Credential::Refused,
+        match (self.key_label(), self.header("authorization")) {
+            (Some(label), _) => Credential::Key(label.to_owned()),
+            (None, Some(_)) => Credential::Refused,
+            (None, None) => Credential::Missing,
         }
+    }
+
+    /// Label of the app whose key the request carries as a bearer token.
+    pub fn key_label(&self) -> Option<&str> {
+        let (scheme, token) = self.header("authorization")?.split_once(' ')?;
+        let label = token.trim().strip_prefix("[key:")?.strip_suffix(']')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(label)
     }
 }
 
@@ -165,6 +169,17 @@ impl Reply {
     pub fn media_type(&self) -> String {
         let value = self.header("content-type").unwrap_or("");
         value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+    }
+
+    /// Whether the media type is that of an event stream.
+    pub fn is_event_stream(&self) -> bool {
+        self.has_media_type("text/event-stream")
+    }
+
+    /// Whether [`Reply::media_type`] is this one, given in lower case.
+    pub fn has_media_type(&self, wanted: &str) -> bool {
+        let value = self.header("content-type").unwrap_or("");
+        value.split(';').next().unwrap_or("").trim().eq_ignore_ascii_case(wanted)
     }
 
     /// Whether part of the body was dropped at the cap. The reads tell, because replacing secrets changes the length

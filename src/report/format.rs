@@ -1,7 +1,7 @@
 //! The file formats, by name.
 
 use super::run::RunReport;
-use super::{html, json, junit, markdown};
+use super::{html, json, junit, load_html, markdown};
 
 /// A format of `--report FORMAT=PATH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +60,10 @@ pub fn render(format: Format, report: &RunReport) -> Result<String, RenderError>
     Ok(match format {
         Format::Json => json::render(report)?,
         Format::Junit => junit::render(report)?,
-        Format::Html => html::render(report),
+        Format::Html => match &report.load {
+            Some(load) => load_html::render(report, load),
+            None => html::render(report),
+        },
         Format::Markdown => markdown::render(report),
     })
 }

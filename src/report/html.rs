@@ -16,7 +16,7 @@ const SCRIPT_SHA256: &str = "Lq2+lSvtBn8wtmnGbztUEmMWAr8fdDcLQtw7QvCdCho=";
 /// Findings with evidence per rule.
 const FINDINGS: usize = 20;
 
-/// Renders the report.
+/// Renders a report about rules; that of a load is `load_html`'s.
 pub fn render(report: &RunReport) -> String {
     let mut out = String::with_capacity(64 * 1024);
     head(&mut out, report);
@@ -35,16 +35,35 @@ pub fn render(report: &RunReport) -> String {
     told(&mut out, report, Outcome::CouldNotRun, "Could not be run");
     areas(&mut out, report);
     latency(&mut out, report);
+    notes(&mut out, report);
+    out.push_str(&format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"));
+    out
+}
+
+/// Things a reader should know.
+pub(super) fn notes(out: &mut String, report: &RunReport) {
     if !report.notes.is_empty() {
         out.push_str("<h2>Notes</h2>\n<ul>\n");
         report.notes.iter().for_each(|note| out.push_str(&format!("<li>{}</li>\n", esc(note))));
         out.push_str("</ul>\n");
     }
-    out.push_str(&format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"));
-    out
 }
 
-fn class(verdict: Verdict) -> &'static str {
+/// Rules that broke under a load with their evidence, then the others in short. `line` says how much was judged; raw.
+pub(super) fn judged(out: &mut String, report: &RunReport, line: &str) {
+    out.push_str(&format!("<h2 id=\"rules\">Rules under load</h2>\n<p class=\"quiet\">{}</p>\n", esc(line)));
+    failures(out, report);
+    scenarios(out, report);
+    baseline_section(out, report);
+    told(out, report, Outcome::Known, "Known by the baseline");
+    told(out, report, Outcome::KnownDeviation, "Known deviations");
+    told(out, report, Outcome::Warn, "Warnings");
+    told(out, report, Outcome::CouldNotRun, "Could not be run");
+    areas(out, report);
+}
+
+/// The class of a verdict in the style.
+pub(super) fn class(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Pass => "pass",
         Verdict::Fail => "fail",
@@ -57,21 +76,27 @@ fn class(verdict: Verdict) -> &'static str {
     }
 }
 
-fn head(out: &mut String, report: &RunReport) {
-    let word = verdict::word(report.verdict);
+/// Begins a page: policy, title, style. The title is raw; the policy admits the style and the script of these hashes.
+pub(super) fn document(out: &mut String, title: &str, style: (&str, &str), script: &str) {
     let policy = format!(
-        "default-src 'none'; style-src 'sha256-{STYLE_SHA256}'; script-src 'sha256-{SCRIPT_SHA256}'; \
-         base-uri 'none'; form-action 'none'"
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{script}'; base-uri 'none'; form-action 'none'",
+        style.1
     );
     out.push_str(&format!(
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"referrer\" content=\"no-referrer\">\n\
-         <title>{word}: difyprobe {} {}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n",
-        esc(&report.command),
-        esc(&clip(&report.target.base_url, 200)),
+         <title>{}</title>\n<style>{}</style>\n</head>\n<body>\n",
+        esc(title),
+        style.0,
     ));
+}
+
+fn head(out: &mut String, report: &RunReport) {
+    let word = verdict::word(report.verdict);
+    let title = format!("{word}: difyprobe {} {}", report.command, clip(&report.target.base_url, 200));
+    document(out, &title, (STYLE, STYLE_SHA256), SCRIPT_SHA256);
     out.push_str(&format!(
         "<header class=\"{}\">\n<h1>difyprobe {} {}</h1>\n<p class=\"verdict\">{word}</p>\n<p>{}</p>\n<dl>\n",
         class(report.verdict),

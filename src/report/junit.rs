@@ -1,8 +1,10 @@
-//! JUnit XML: a suite per area, a test case per rule, one more suite for the scenarios' own expectations.
+//! JUnit XML: a suite per area, a test case per rule, one more suite for the scenarios' own expectations; of a load the
+//! suites `slo` and `validity` besides, a test case per objective.
 
 use super::escape::{clip, xml};
 use super::run::{BaselineResult, EntryState, ExpectationFailure, RuleResult, RunReport, ScenarioResult};
-use super::{baseline, view};
+use super::{baseline, load_view, view};
+use crate::metrics::summary::{SloResult, SloState};
 use crate::model::{Finding, Outcome};
 use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use std::collections::HashSet;
@@ -32,10 +34,42 @@ pub fn render(report: &RunReport) -> Result<String, SerializeError> {
         }
         out.add_test_suite(suite);
     }
+    if let Some(load) = &report.load {
+        let suites =
+            [("slo", &load.slos, NonSuccessKind::Failure), ("validity", &load.validity, NonSuccessKind::Error)];
+        for (name, slos, kind) in suites.into_iter().filter(|(_, slos, _)| !slos.is_empty()) {
+            out.add_test_suite(slo_suite(name, slos, kind, &mut names));
+        }
+    }
     if let Some(result) = &report.baseline {
         out.add_test_suite(baseline_suite(result, &mut names));
     }
     out.to_string()
+}
+
+/// One case per objective. A missed one is a failure; a condition on the generator that is missed is an error, for it
+/// says nothing about the server.
+fn slo_suite(suite: &str, slos: &[SloResult], kind: NonSuccessKind, names: &mut HashSet<String>) -> TestSuite {
+    let mut out = TestSuite::new(suite);
+    for slo in slos {
+        let seen = slo.value.map_or("not measured".to_owned(), |v| load_view::value(v, &slo.unit));
+        let margin = load_view::margin(slo);
+        let text =
+            format!("{seen}, limit {}{}{margin}", load_view::limit(slo), if margin.is_empty() { "" } else { ", " });
+        let status = if load_view::red(slo) {
+            let remedy = slo.remedy.as_deref().unwrap_or_default();
+            let text = format!("{}: {text}\n{remedy}", slo.text);
+            let what = if slo.state == SloState::Missed { "missed" } else { "not-measured" };
+            non_success(kind, what, xml(&clip(&format!("{}: {seen}", slo.text), 500)), text.trim_end())
+        } else {
+            TestCaseStatus::success()
+        };
+        let mut case = TestCase::new(unique(names, &format!("{suite} {}", clip(&slo.text, 300))), status);
+        let advisory = if slo.advisory { "advisory, " } else { "" };
+        case.set_classname(suite).set_system_out(xml(&format!("{advisory}{}: {text}", load_view::state(slo))));
+        out.add_test_case(case);
+    }
+    out
 }
 
 /// One case per entry: out-of-date ones fail, those that this run says nothing about are skipped.

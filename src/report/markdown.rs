@@ -5,6 +5,8 @@ use super::run::{Evidence, RuleResult, RunReport};
 use super::{baseline, units, verdict, view};
 use crate::model::Outcome;
 
+mod load;
+
 /// Above this many bytes no more evidence is added (GitHub cuts a step summary at 1 MiB).
 const EVIDENCE_BYTES: usize = 512 * 1024;
 /// Above this many bytes lists of rules stop.
@@ -21,6 +23,7 @@ pub fn render(report: &RunReport) -> String {
     for (label, text) in view::facts(report) {
         out.push_str(&format!("- {label}: {}\n", esc(&clip(&text, 500))));
     }
+    report.load.iter().for_each(|load| load::write(&mut out, report, load));
     failures(&mut out, report);
     scenarios(&mut out, report);
     baseline_section(&mut out, report);

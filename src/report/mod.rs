@@ -10,6 +10,8 @@ pub mod format;
 pub mod html;
 pub mod json;
 pub mod junit;
+mod load_html;
+pub mod load_view;
 pub mod markdown;
 pub mod run;
 pub mod terminal;

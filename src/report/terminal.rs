@@ -6,11 +6,15 @@ use super::{verdict, view};
 use crate::model::Outcome;
 
 mod baseline;
+mod comparison;
 mod failures;
 mod latency;
+mod load;
 mod page;
 mod rules;
+mod table;
 
+pub use comparison::comparison;
 use page::{Page, Paint};
 
 /// How to write for this terminal.
@@ -37,13 +41,19 @@ pub fn render(report: &RunReport, style: &TerminalStyle) -> String {
     failures::write(&mut page, report);
     failures::write_scenarios(&mut page, report);
     baseline::write(&mut page, report);
-    rules::write_known(&mut page, report);
-    rules::write_reasons(&mut page, report, Outcome::CouldNotRun);
-    rules::write_areas(&mut page, report);
-    rules::write_reasons(&mut page, report, Outcome::NotApplicable);
-    rules::write_reasons(&mut page, report, Outcome::Skipped);
-    latency::write(&mut page, report);
+    match &report.load {
+        Some(load) => load::write(&mut page, report, load),
+        None => {
+            rules::write_known(&mut page, report);
+            rules::write_reasons(&mut page, report, Outcome::CouldNotRun);
+            rules::write_areas(&mut page, report);
+            rules::write_reasons(&mut page, report, Outcome::NotApplicable);
+            rules::write_reasons(&mut page, report, Outcome::Skipped);
+            latency::write(&mut page, report);
+        }
+    }
     notes(&mut page, report);
+    report.load.iter().for_each(|load| load::write_verdict(&mut page, report, load));
     page.blank();
     let paint = match report.verdict {
         Verdict::Pass => Paint::Good,

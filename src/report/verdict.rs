@@ -125,6 +125,35 @@ pub fn summary(
     }
 }
 
+/// As [`summary`], with the line of a load: how much was sent, what failed, what held.
+pub fn summary_of_load(
+    verdict: Verdict,
+    rules: &[RuleResult],
+    scenarios: &[ScenarioResult],
+    requests: u64,
+    elapsed_ms: u64,
+    load: &LoadSummary,
+) -> Summary {
+    let mut parts = Vec::new();
+    if let Some(whole) = load.groups.first() {
+        let seconds = units::duration((load.measured_s * 1e6) as u64);
+        parts.push(format!("{} in {seconds} measured", units::count(whole.requests, "request")));
+        parts.push(format!("{:.1} good/s", whole.good_per_s));
+        parts.push(format!("{} failed", whole.failed()));
+    }
+    let met = |slos: &[SloResult]| slos.iter().filter(|s| s.state == SloState::Met).count();
+    if !load.slos.is_empty() {
+        parts.push(format!("{} of {} met", met(&load.slos), units::count(load.slos.len() as u64, "objective")));
+    }
+    let broken = rules.iter().filter(|r| r.outcome == Outcome::Fail).count() as u64;
+    parts.push(match broken {
+        0 => format!("{} held", units::count(rules.len() as u64, "rule")),
+        n => format!("{} failed", units::count(n, "rule")),
+    });
+    let summary = summary(verdict, rules, scenarios, requests, elapsed_ms);
+    Summary { line: format!("{}: {}", word(verdict), parts.join(", ")), ..summary }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

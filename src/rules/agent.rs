@@ -18,9 +18,7 @@ const AGENT_CHAT: &[AppMode] = &[AppMode::AgentChat];
 const AGENT: &[AppMode] = &[AppMode::Agent];
 
 fn agent_stream<'s>(s: &'s Seen) -> Option<&'s Stream> {
-    s.stream
-        .as_ref()
-        .filter(|_| s.endpoint() == Endpoint::ChatMessages && s.app.mode.is_some_and(|m| AGENTS.contains(&m)))
+    s.stream.filter(|_| s.endpoint() == Endpoint::ChatMessages && s.app.mode.is_some_and(|m| AGENTS.contains(&m)))
 }
 
 /// Source: OpenAPI `ChatRequest.response_mode`; agent guide.

@@ -179,7 +179,7 @@ fn listed(run: &Run, read: &Seen, json: &Value, lives: &[Life], n: &mut Notes) {
 
 /// Source: OpenAPI `GET /apps/annotations` (limit capped at 100); Dify source `max_per_page=100`.
 fn list_cap(s: &Seen, n: &mut Notes) {
-    let Some(json) = s.json.as_ref().filter(|_| s.endpoint() == Endpoint::Annotations && s.is(200)) else { return };
+    let Some(json) = s.json.filter(|_| s.endpoint() == Endpoint::Annotations && s.is(200)) else { return };
     let number = |name: &str, otherwise: i64| {
         s.route.param(name).map_or(Some(otherwise), |text| text.parse::<i64>().ok()).filter(|n| *n > 0)
     };
@@ -218,8 +218,8 @@ fn reply(run: &Run, app: &App, n: &mut Notes) {
         if app.mode == Some(AppMode::AdvancedChat) {
             continue;
         }
-        let end = s.stream.as_ref().and_then(|stream| stream.find("message_end")).map(|e| &e.value);
-        let metadata = end.or(s.json.as_ref()).and_then(|holder| holder.get("metadata"));
+        let end = s.stream.and_then(|stream| stream.find("message_end")).map(|e| &e.value);
+        let metadata = end.or(s.json).and_then(|holder| holder.get("metadata"));
         let named = metadata.and_then(|m| m.get("annotation_reply")).is_some_and(Value::is_object);
         n.advise(named, s, "metadata", "metadata.annotation_reply to tell the annotation", || {
             clip(&metadata.map(Value::to_string).unwrap_or_default())

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 /// Source: OpenAPI `GET /info`.
 fn info_shape(s: &Seen, n: &mut Notes) {
-    let Some(json) = s.json.as_ref().filter(|_| s.endpoint() == Endpoint::Info && s.is(200)) else { return };
+    let Some(json) = s.json.filter(|_| s.endpoint() == Endpoint::Info && s.is(200)) else { return };
     n.fits(s, Document::Info, json);
     let mode = json.get("mode").and_then(Value::as_str);
     let legal = mode.is_some_and(|m| AppMode::ALL.iter().any(|a| a.as_str() == m));
@@ -25,7 +25,7 @@ fn info_shape(s: &Seen, n: &mut Notes) {
 
 /// Source: OpenAPI `GET /parameters`.
 fn parameters_shape(s: &Seen, n: &mut Notes) {
-    let Some(json) = s.json.as_ref().filter(|_| s.endpoint() == Endpoint::Parameters && s.is(200)) else { return };
+    let Some(json) = s.json.filter(|_| s.endpoint() == Endpoint::Parameters && s.is(200)) else { return };
     n.fits(s, Document::Parameters, json);
     let form = json.get("user_input_form").and_then(Value::as_array);
     let mut names = HashSet::new();
@@ -53,8 +53,8 @@ fn content_type_json(s: &Seen, n: &mut Notes) {
     if s.stream.is_some() || route_404 || gateway || binary || bodiless {
         return;
     }
-    let media = s.media_type();
-    n.expect(media == "application/json", s, "media-type", "media type application/json", || format!("`{media}`"));
+    let json = s.exchange.reply.as_ref().is_some_and(|r| r.has_media_type("application/json"));
+    n.expect(json, s, "media-type", "media type application/json", || format!("`{}`", s.media_type()));
 }
 
 /// Source: OpenAPI `AppMetaResponse`, `WebAppSettingsResponse`. An app without a site answers 403.
@@ -70,7 +70,7 @@ fn meta_site(s: &Seen, n: &mut Notes) {
         return;
     }
     if n.expect(s.is(200) || no_site, s, "status", "status 200", || s.outcome_text())
-        && let Some(json) = s.json.as_ref().filter(|_| s.is(200))
+        && let Some(json) = s.json.filter(|_| s.is(200))
     {
         n.fits(s, document, json);
     }

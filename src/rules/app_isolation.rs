@@ -47,7 +47,7 @@ fn isolation(run: &Run, app: &App, n: &mut Notes) {
                 n.expect(closed, s, check, expected, || s.outcome_text());
             }
         } else if s.endpoint() == Endpoint::Conversations && s.is(200) {
-            let items = s.json.as_ref().and_then(|j| j.get("data")).and_then(Value::as_array);
+            let items = s.json.and_then(|j| j.get("data")).and_then(Value::as_array);
             if there(run, app, s).next().is_none() {
                 continue;
             }

@@ -15,7 +15,7 @@ use serde_json::Value;
 /// A chatflow stream that was read to its end.
 fn whole<'s>(s: &'s Seen) -> Option<&'s Stream> {
     let chatflow = s.app.mode == Some(AppMode::AdvancedChat) && s.endpoint() == Endpoint::ChatMessages;
-    s.stream.as_ref().filter(|_| chatflow && !s.cut() && s.exchange.fault.is_none())
+    s.stream.filter(|_| chatflow && !s.cut() && s.exchange.fault.is_none())
 }
 
 fn count(stream: &Stream, name: &str) -> usize {
@@ -223,7 +223,7 @@ fn same_value(sent: &Value, shown: &Value) -> bool {
 /// Source: Dify source, `_prepare_workflow_inputs`. On later turns the inputs policy decides, and rules of their own judge
 /// that.
 fn inputs_echo(s: &Seen, n: &mut Notes) {
-    let started = s.stream.as_ref().and_then(|st| st.find("workflow_started"));
+    let started = s.stream.and_then(|st| st.find("workflow_started"));
     let Some(event) = started.filter(|_| s.endpoint().generates() && s.sent.body.is_some()) else { return };
     let Some(shown) = event.data("inputs").and_then(Value::as_object) else { return };
     let mut told = |holds: bool, check: &'static str, expected: String, actual: &Value| {
@@ -253,7 +253,7 @@ fn inputs_echo(s: &Seen, n: &mut Notes) {
 
 /// Source: human input guide: the stream of a run that waits closes with workflow_paused.
 fn paused(s: &Seen, n: &mut Notes) {
-    let Some(stream) = s.stream.as_ref().filter(|_| s.endpoint().generates() && !s.cut()) else { return };
+    let Some(stream) = s.stream.filter(|_| s.endpoint().generates() && !s.cut()) else { return };
     let (asked, pause) = (stream.find("human_input_required"), stream.find("workflow_paused"));
     if asked.is_none() && pause.is_none() {
         return;
@@ -286,14 +286,14 @@ fn paused(s: &Seen, n: &mut Notes) {
 
 /// No run of an app asked for a human.
 pub(super) fn no_human_input(run: &Run, app: &App) -> Option<String> {
-    let asked = run.on(app).filter_map(|s| s.stream.as_ref()).any(|st| st.find("human_input_required").is_some());
+    let asked = run.on(app).filter_map(|s| s.stream).any(|st| st.find("human_input_required").is_some());
     (!asked).then(|| "no run asked for a human; needs an app with a Human Input node".to_owned())
 }
 
 /// Source: Dify source, `dialogue_count` = length of the thread + 1. Failed and parallel turns do not count reliably.
 fn dialogue_count(run: &Run, app: &App, n: &mut Notes) {
     let counted = |s: &Seen| {
-        let started = s.stream.as_ref()?.find("workflow_started")?;
+        let started = s.stream?.find("workflow_started")?;
         Some((started.frame, started.data("inputs")?.get("sys.dialogue_count")?.as_u64()?))
     };
     let starts = run.profile.dialogue_starts;
@@ -325,8 +325,7 @@ fn dialogue_count(run: &Run, app: &App, n: &mut Notes) {
 }
 
 fn no_count(run: &Run, app: &App) -> Option<String> {
-    let shown =
-        |s: &Seen| s.stream.as_ref()?.find("workflow_started")?.data("inputs")?.get("sys.dialogue_count").cloned();
+    let shown = |s: &Seen| s.stream?.find("workflow_started")?.data("inputs")?.get("sys.dialogue_count").cloned();
     let any = run.calls(app, Endpoint::ChatMessages).any(|s| shown(s).is_some());
     (!any).then(|| "the server does not show sys.dialogue_count".to_owned())
 }

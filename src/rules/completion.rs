@@ -17,7 +17,7 @@ fn is_completion(s: &Seen) -> bool {
 
 /// Source: OpenAPI `CompletionResponse`.
 fn blocking_shape(s: &Seen, n: &mut Notes) {
-    let Some(json) = s.json.as_ref().filter(|_| is_completion(s) && s.sent.valid() && s.is(200)) else { return };
+    let Some(json) = s.json.filter(|_| is_completion(s) && s.sent.valid() && s.is(200)) else { return };
     n.fits(s, Document::CompletionMessages, json);
     let is = |member: &str, value: &str| json.get(member).and_then(Value::as_str) == Some(value);
     n.expect(is("event", "message"), s, "event", "`event` to be `message`", || format!("{:?}", json.get("event")));
@@ -86,14 +86,14 @@ fn query_optional(s: &Seen, n: &mut Notes) {
 
 /// Source: streaming guide, event order of completion apps.
 fn stream_grammar(s: &Seen, n: &mut Notes) {
-    if let Some(stream) = s.stream.as_ref().filter(|_| is_completion(s) && !s.cut()) {
+    if let Some(stream) = s.stream.filter(|_| is_completion(s) && !s.cut()) {
         grammar::judge(s, stream, n);
     }
 }
 
 /// Source: OpenAPI `StreamEventBase`.
 fn stream_ids(s: &Seen, n: &mut Notes) {
-    if let Some(stream) = s.stream.as_ref().filter(|_| is_completion(s)) {
+    if let Some(stream) = s.stream.filter(|_| is_completion(s)) {
         for member in ["message_id", "task_id", "created_at"] {
             n.one_value(s, stream, member);
         }

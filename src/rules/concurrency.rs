@@ -127,7 +127,7 @@ fn ids_apart(own: &Seen, other: &Seen, n: &mut Notes) {
 
 /// A run starts with the inputs of its own request, not with a text of the other.
 fn inputs_apart(own: &Seen, other: &Seen, n: &mut Notes) {
-    let started = own.stream.as_ref().and_then(|s| s.find("workflow_started"));
+    let started = own.stream.and_then(|s| s.find("workflow_started"));
     let Some(inputs) = started.and_then(|e| e.data("inputs")?.as_object()) else { return };
     let sent = own.exchange.request.body.as_ref().and_then(|b| b.text()).unwrap_or("");
     let texts = inputs.values().filter_map(Value::as_str);

@@ -93,7 +93,7 @@ fn no_prompt_echo(run: &Run, app: &App) -> Option<String> {
 /// Source: OpenAPI `ChatRequest.query`.
 fn query_processed(run: &Run, app: &App, n: &mut Notes) {
     for s in run.calls(app, Endpoint::ChatMessages).filter(|s| s.sent.valid()) {
-        let started = s.stream.as_ref().and_then(|st| st.find("workflow_started"));
+        let started = s.stream.and_then(|st| st.find("workflow_started"));
         let seen = started.and_then(|e| Some((e, e.data("inputs")?.get("sys.query")?.as_str()?)));
         if let (Some((event, seen)), Some(query)) = (seen, s.sent.query().filter(|q| !q.contains('\0'))) {
             n.expect(seen == query, s, "sys-query", format!("sys.query `{}`", clip(query)), || clip(seen));

@@ -73,7 +73,7 @@ fn stable(s: &Seen, n: &mut Notes) {
         None => s.text("conversation_id").map(|id| (id.to_owned(), 0)).into_iter().collect(),
     };
     let other = shown.iter().find(|(id, _)| canonical_uuid(id).as_ref() != Some(asked));
-    n.expect(other.is_none(), s, "other-id", format!("conversation_id {asked} as sent"), || {
+    n.expect(other.is_none(), s, "other-id", format_args!("conversation_id {asked} as sent"), || {
         format!("conversation_id {}", other.map(|(id, _)| id.as_str()).unwrap_or_default())
     });
     if let Some((_, frame)) = other.filter(|(_, frame)| *frame > 0) {
@@ -121,7 +121,7 @@ fn persisted_for(run: &Run, conversation: &Conversation, s: &Seen, n: &mut Notes
 
 /// When a client knew the conversation id: first event of a stream, end of a blocking answer.
 fn first_event_us(s: &Seen) -> u64 {
-    let first = s.stream.as_ref().and_then(|stream| stream.events.first());
+    let first = s.stream.and_then(|stream| stream.events.first());
     first.map_or(s.exchange.ended_us(), |e| s.exchange.timing.sent_us + e.at_us)
 }
 
@@ -211,7 +211,7 @@ fn message_id_distinct(run: &Run, app: &App, n: &mut Notes) {
 
 /// Source: OpenAPI `ChatResponse`.
 fn blocking_shape(s: &Seen, n: &mut Notes) {
-    let Some(json) = s.json.as_ref().filter(|_| is_chat(s) && s.sent.valid() && s.is(200)) else { return };
+    let Some(json) = s.json.filter(|_| is_chat(s) && s.sent.valid() && s.is(200)) else { return };
     n.fits(s, crate::schema::Document::ChatMessages, json);
     let event = json.get("event").and_then(Value::as_str);
     n.expect(event == Some("message"), s, "event", "`event` to be `message`", || {

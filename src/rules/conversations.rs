@@ -16,7 +16,7 @@ fn number(item: &Value, member: &str) -> i64 {
 
 /// Source: OpenAPI `GET /conversations` 200.
 fn list_shape(s: &Seen, n: &mut Notes) {
-    if let Some(json) = s.json.as_ref().filter(|_| s.endpoint() == Endpoint::Conversations && s.is(200)) {
+    if let Some(json) = s.json.filter(|_| s.endpoint() == Endpoint::Conversations && s.is(200)) {
         n.fits(s, Document::Conversations, json);
         let items = json.get("data").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         let odd = items.iter().find(|i| i.get("status").is_some_and(|v| v != "normal"));
@@ -81,8 +81,7 @@ fn sort(s: &Seen, n: &mut Notes) {
         n.expect(s.is(400), s, "unknown-key", "status 400 for an unknown sort_by", || s.outcome_text());
         return;
     }
-    let Some(items) = s.json.as_ref().filter(|_| s.is(200)).and_then(|j| j.get("data")).and_then(Value::as_array)
-    else {
+    let Some(items) = s.json.filter(|_| s.is(200)).and_then(|j| j.get("data")).and_then(Value::as_array) else {
         return;
     };
     if items.len() >= 2 {

@@ -79,7 +79,7 @@ fn body_shape(s: &Seen, n: &mut Notes) {
     if !api_error(s) {
         return;
     }
-    let Some(body) = s.json.as_ref().and_then(Value::as_object) else {
+    let Some(body) = s.json.and_then(Value::as_object) else {
         n.expect(false, s, "json", "a JSON error body", || format!("{} body", s.media_type()));
         return;
     };
@@ -92,7 +92,7 @@ fn body_shape(s: &Seen, n: &mut Notes) {
     let status = body.get("status");
     if n.expect(status.is_some(), s, "status-member", "a `status` member", || "no `status` member".to_owned()) {
         let equal = status.and_then(Value::as_u64) == Some(u64::from(s.exchange.status()));
-        n.expect(equal, s, "status-equal", format!("`status` {}", s.exchange.status()), || format!("{status:?}"));
+        n.expect(equal, s, "status-equal", format_args!("`status` {}", s.exchange.status()), || format!("{status:?}"));
     }
 }
 
@@ -127,7 +127,7 @@ fn status_class(s: &Seen, n: &mut Notes) {
 
 /// Source: error guide: HTTP status tells success.
 fn no_200(s: &Seen, n: &mut Notes) {
-    let Some(body) = s.json.as_ref().and_then(Value::as_object).filter(|_| s.is(200)) else { return };
+    let Some(body) = s.json.and_then(Value::as_object).filter(|_| s.is(200)) else { return };
     let error = body.get("code").is_some_and(Value::is_string)
         && body.get("message").is_some()
         && body.get("status").and_then(Value::as_u64).is_some_and(|status| status >= 400);
@@ -137,7 +137,7 @@ fn no_200(s: &Seen, n: &mut Notes) {
 }
 
 fn stream_error<'s>(s: &'s Seen) -> Option<(&'s Event, Option<&'s Event>)> {
-    let stream = s.stream.as_ref()?;
+    let stream = s.stream?;
     let at = stream.events.iter().position(|e| e.name == "error")?;
     Some((&stream.events[at], stream.events.get(at + 1)))
 }

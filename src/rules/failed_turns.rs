@@ -13,7 +13,7 @@ fn recorded(run: &Run, app: &App, n: &mut Notes) {
     for conversation in run.conversations_of(app) {
         for turn in &conversation.turns {
             let s = run.at(turn);
-            if s.stream.as_ref().is_none_or(|st| st.find("error").is_none()) || s.cut() {
+            if s.stream.is_none_or(|st| st.find("error").is_none()) || s.cut() {
                 continue;
             }
             let mut reads = run.histories(app, conversation).filter(|h| {

@@ -56,7 +56,7 @@ fn roundtrip(run: &Run, app: &App, n: &mut Notes) {
             continue;
         };
         for read in run.calls(app, Endpoint::Messages).filter(|s| s.is(200)) {
-            let rows = read.json.as_ref().and_then(|j| j.get("data")).and_then(Value::as_array);
+            let rows = read.json.and_then(|j| j.get("data")).and_then(Value::as_array);
             let row = rows.into_iter().flatten().find(|row| row.get("id").is_some_and(|id| id == message.id));
             let (Some(row), Some(last)) = (row, in_force(&ratings, read)) else { continue };
             let shown = row.pointer("/feedback/rating").and_then(Value::as_str);
@@ -140,7 +140,7 @@ fn errors(run: &Run, app: &App, n: &mut Notes) {
 fn lists<'r, 't>(run: &'r Run<'t>, app: &'r App) -> Vec<(&'r Seen<'t>, &'r [Value], bool)> {
     let reads = run.calls(app, Endpoint::AppFeedbacks).filter(|s| s.is(200));
     let pages = reads.filter(|s| s.route.param("page").is_none_or(|page| page == "1")).filter_map(|s| {
-        let rows = s.json.as_ref()?.get("data")?.as_array()?;
+        let rows = s.json?.get("data")?.as_array()?;
         let limit = s.route.param("limit").map_or(Some(20), |text| text.parse().ok())?;
         Some((s, rows.as_slice(), rows.len() >= limit))
     });
@@ -209,7 +209,7 @@ fn suggested_enabled(run: &Run, app: &App, n: &mut Notes) {
         if own && enabled(run, app, SUGGESTED) == Some(true) && !provider_gone(s) {
             n.expect(s.is(200), s, "status", "status 200", || s.outcome_text());
         }
-        if let Some(json) = s.json.as_ref().filter(|_| s.is(200)) {
+        if let Some(json) = s.json.filter(|_| s.is(200)) {
             n.fits(s, Document::Suggested, json);
             let questions = json.get("data").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
             let blank = questions.iter().any(|q| q.as_str().is_some_and(|text| text.trim().is_empty()));

@@ -22,7 +22,7 @@ fn upload_form<'s>(s: &'s Seen) -> Option<&'s Form> {
 
 /// Source: OpenAPI `FileUploadResponse`.
 fn upload_shape(s: &Seen, n: &mut Notes) {
-    if let Some(json) = s.json.as_ref().filter(|_| s.endpoint() == Endpoint::FileUpload && s.succeeded()) {
+    if let Some(json) = s.json.filter(|_| s.endpoint() == Endpoint::FileUpload && s.succeeded()) {
         n.fits(s, Document::FileUpload, json);
     }
     let Some(form) = upload_form(s) else { return };
@@ -115,8 +115,7 @@ fn owner_only(run: &Run, app: &App, n: &mut Notes) {
         let nobody = file.is_none()
             && !run.seen.iter().any(|o| o.endpoint() == Endpoint::FileUpload && o.text("id") == Some(id));
         // since 1.13 workers of chatflows look at files, after the stream has begun
-        let told =
-            s.app.mode == Some(AppMode::AdvancedChat) && s.stream.as_ref().is_some_and(|st| st.find("error").is_some());
+        let told = s.app.mode == Some(AppMode::AdvancedChat) && s.stream.is_some_and(|st| st.find("error").is_some());
         if nobody && run.transcript.complete && !told {
             refused(s, n, "unknown", 400, "invalid_param");
         }
@@ -292,7 +291,7 @@ fn named_anywhere(run: &Run, id: &str) -> bool {
 }
 
 fn made_row(run: &Run, id: &str) -> bool {
-    let mut lists = run.seen.iter().filter(|s| s.endpoint() == Endpoint::AppFeedbacks).filter_map(|s| s.json.as_ref());
+    let mut lists = run.seen.iter().filter(|s| s.endpoint() == Endpoint::AppFeedbacks).filter_map(|s| s.json);
     lists.any(|json| {
         let rows = json.get("data").and_then(Value::as_array);
         rows.into_iter().flatten().any(|row| row.get("from_end_user_id").is_some_and(|user| user == id))

@@ -232,15 +232,21 @@ impl Grammar {
     fn walk<'e>(&self, events: &'e [Event]) -> Option<(Option<&'e Event>, String)> {
         let mut at = self.0.first()?;
         let mut before: Option<&str> = None;
+        let mut stays: Option<&str> = None;
         let after = |expects: &str, before: Option<&str>| match before {
             Some(event) => format!("{expects} after {event}"),
             None => format!("{expects} first"),
         };
         for event in events {
             let symbol = symbol(event);
+            if stays == Some(symbol) {
+                continue; // one chunk after the other, as most of a stream is
+            }
+            stays = None;
             let next = at.moves.iter().find(|(on, _)| on.contains(&symbol)).and_then(|(_, to)| self.state(to));
             match next {
                 Some(state) => {
+                    stays = (state.name == at.name).then_some(symbol);
                     at = state;
                     before = Some(symbol);
                 }
@@ -268,8 +274,10 @@ pub(super) fn judge(s: &Seen, stream: &Stream, n: &mut Notes) {
             n.expect(false, s, "close", expected, || format!("the stream ended after: {}", stream.outline()));
         }
     }
-    let unknown = stream.events.iter().find(|e| !ALL.iter().any(|g| g.knows(symbol(e))));
-    if let Some(event) = unknown.filter(|_| mode == AppMode::Workflow) {
+    if mode != AppMode::Workflow {
+        return;
+    }
+    if let Some(event) = stream.events.iter().find(|e| !ALL.iter().any(|g| g.knows(symbol(e)))) {
         n.advise(false, s, "unknown-event", "a documented event", || format!("`{}`", super::stream::clip(&event.name)));
         n.at_frame(event.frame);
     }

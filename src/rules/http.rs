@@ -19,7 +19,7 @@ fn index<'r, 't>(run: &'r Run<'t>, app: &'r App) -> impl Iterator<Item = &'r See
 }
 
 fn server_version<'s>(s: &'s Seen) -> Option<&'s str> {
-    s.json.as_ref()?.get("server_version").and_then(Value::as_str)
+    s.json?.get("server_version").and_then(Value::as_str)
 }
 
 /// Source: Dify source, `index.py` and `ext_app_metrics.py`. A server that says nothing of itself is not judged.

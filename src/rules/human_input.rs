@@ -20,7 +20,7 @@ struct Asked<'r, 't> {
 }
 
 fn asked<'r, 't>(run: &'r Run<'t>, app: &'r App) -> impl Iterator<Item = Asked<'r, 't>> {
-    let streams = run.on(app).filter_map(|s| s.stream.as_ref().map(|st| (s, st)));
+    let streams = run.on(app).filter_map(|s| s.stream.map(|st| (s, st)));
     streams.flat_map(|(seen, stream)| {
         let events = stream.events.iter().filter(|e| e.name == "human_input_required");
         events.filter_map(move |event| {
@@ -78,7 +78,7 @@ fn form(run: &Run, app: &App, n: &mut Notes) {
             if s.is(412) && !run.transcript.complete {
                 continue; // the submit may be missing
             }
-            let Some(json) = s.json.as_ref().filter(|_| s.is(200)) else {
+            let Some(json) = s.json.filter(|_| s.is(200)) else {
                 n.expect(false, s, "status", "status 200 for an open form", || s.outcome_text());
                 continue;
             };
@@ -182,7 +182,7 @@ fn answered(run: &Run, app: &App, form: &Asked, submit: &Seen, n: &mut Notes) {
 }
 
 fn resumed(s: &Seen, submit: &Seen, n: &mut Notes) {
-    let Some(stream) = s.stream.as_ref().filter(|_| s.is(200)) else {
+    let Some(stream) = s.stream.filter(|_| s.is(200)) else {
         n.expect(false, s, "stream", "the events of the run", || s.outcome_text());
         return;
     };

@@ -5,6 +5,7 @@ use super::rule::{Judge, Rule};
 use super::run::Run;
 use crate::model::{App, Finding, Level, Outcome, Transcript};
 use crate::profile::Profile;
+use crate::sse::Parsed;
 use std::collections::BTreeMap;
 
 /// Most findings kept per rule and app; further ones are counted.
@@ -30,7 +31,8 @@ pub struct Judgement {
 /// Judges a transcript by every rule. `planned` tells whether the scenarios that ran were meant to exercise a rule on an
 /// app: such a rule without a single judgement could not be run, unless the app cannot show it.
 pub fn judge(transcript: &Transcript, profile: &Profile, planned: &dyn Fn(&Rule, &App) -> Planned) -> Vec<Judgement> {
-    let run = Run::of(transcript, profile);
+    let parsed: Vec<Parsed> = transcript.exchanges.iter().map(|e| Parsed::of(e.reply.as_ref())).collect();
+    let run = Run::of(transcript, &parsed, profile);
     super::catalogue().map(|rule| judge_rule(rule, &run, planned)).collect()
 }
 
@@ -120,7 +122,7 @@ fn unjudged(rule: &Rule, run: &Run, app: &App, planned: &dyn Fn(&Rule, &App) -> 
     (Outcome::CouldNotRun, Some(reason))
 }
 
-fn finding(rule: &Rule, profile: &Profile, app: &App, raw: &Raw) -> Finding {
+pub(super) fn finding(rule: &Rule, profile: &Profile, app: &App, raw: &Raw) -> Finding {
     let known = profile.known(rule.id, raw.check, app.server_version.as_deref());
     let outcome = match known {
         Some(_) => Outcome::KnownDeviation,

@@ -42,7 +42,7 @@ fn range(run: &Run, app: &App, n: &mut Notes) {
         if !answerable(run, app, s) || (s.is(404) && s.json.is_none()) {
             continue;
         }
-        let shown = s.json.as_ref().filter(|_| s.is(200)).and_then(|j| j.get("limit")).and_then(Value::as_i64);
+        let shown = s.json.filter(|_| s.is(200)).and_then(|j| j.get("limit")).and_then(Value::as_i64);
         match s.route.param("limit").map(|text| text.trim().parse::<i64>()) {
             None => {
                 if let Some(limit) = shown {

@@ -20,7 +20,7 @@ fn limit(s: &Seen) -> Option<usize> {
 
 /// Source: OpenAPI `GET /messages` 200.
 fn shape(s: &Seen, n: &mut Notes) {
-    let Some(json) = s.json.as_ref().filter(|_| is_history(s) && s.is(200)) else { return };
+    let Some(json) = s.json.filter(|_| is_history(s) && s.is(200)) else { return };
     n.fits(s, Document::Messages, json);
     let Some(items) = json.get("data").and_then(Value::as_array) else { return };
     if let Some(most) = limit(s) {
@@ -193,7 +193,7 @@ fn answer_matches(run: &Run, app: &App, n: &mut Notes) {
     for conversation in run.conversations_of(app) {
         for turn in conversation.turns.iter().filter(|t| t.completed) {
             let s = run.at(turn);
-            let replaced = s.stream.as_ref().is_some_and(|st| st.find("message_replace").is_some());
+            let replaced = s.stream.is_some_and(|st| st.find("message_replace").is_some());
             let Some(answer) = s.answer().filter(|a| !a.contains("{{") && !replaced && !s.truncated()) else {
                 continue;
             };

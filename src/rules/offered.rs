@@ -9,7 +9,7 @@ use serde_json::Value;
 /// The latest answer of `GET /parameters`.
 pub(super) fn parameters<'r>(run: &'r Run, app: &'r App) -> Option<&'r Value> {
     let answers = run.calls(app, Endpoint::Parameters).filter(|s| s.is(200) && s.has_key());
-    answers.filter_map(|s| s.json.as_ref()).last()
+    answers.filter_map(|s| s.json).last()
 }
 
 /// Whether a feature is on, where the app says it.

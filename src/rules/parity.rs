@@ -7,19 +7,29 @@ use super::seen::Seen;
 use super::stream::clip;
 use crate::model::{App, Endpoint};
 use serde_json::Value;
+use std::collections::HashMap;
 
 /// What decides the answer of a deterministic app on a first turn.
 fn question(s: &Seen) -> String {
-    format!("{:?} {:?}", s.sent.member("inputs"), s.sent.query())
+    let inputs = s.sent.member("inputs").map(Value::to_string);
+    format!("{inputs:?} {:?}", s.sent.query())
+}
+
+/// The calls by what they asked, those of one question in their order.
+fn by_question<'c, 't>(calls: &[&'c Seen<'t>]) -> HashMap<String, Vec<&'c Seen<'t>>> {
+    let mut groups: HashMap<String, Vec<&Seen>> = HashMap::new();
+    calls.iter().for_each(|call| groups.entry(question(call)).or_default().push(call));
+    groups
 }
 
 /// Compares every streamed answer with a blocking one to the same question, where the app showed to be deterministic by
 /// giving two equal answers to one question in one mode.
 pub(super) fn judge(run: &Run, app: &App, endpoint: Endpoint, n: &mut Notes) {
     let calls: Vec<&Seen> = candidates(run, app, endpoint);
+    let mut groups = by_question(&calls);
     for blocking in calls.iter().filter(|s| s.json.is_some()) {
-        let question = question(blocking);
-        let same: Vec<&&Seen> = calls.iter().filter(|s| self::question(s) == question).collect();
+        // Asked before: it was not comparable then.
+        let Some(same) = groups.remove(&question(blocking)) else { continue };
         if !deterministic(&same) {
             continue;
         }
@@ -33,10 +43,7 @@ pub(super) fn judge(run: &Run, app: &App, endpoint: Endpoint, n: &mut Notes) {
 /// Whether the app can be compared: why not, in words.
 pub(super) fn absent(run: &Run, app: &App, endpoint: Endpoint) -> Option<String> {
     let calls = candidates(run, app, endpoint);
-    let comparable = calls.iter().any(|s| {
-        let same: Vec<&&Seen> = calls.iter().filter(|o| question(o) == question(s)).collect();
-        deterministic(&same)
-    });
+    let comparable = by_question(&calls).values().any(|same| deterministic(same));
     (!comparable && !calls.is_empty()).then(|| needs_echo("the app answers the same question differently each time"))
 }
 
@@ -45,7 +52,7 @@ fn candidates<'r, 't>(run: &'r Run<'t>, app: &'r App, endpoint: Endpoint) -> Vec
     run.calls(app, endpoint).filter(|s| s.sent.valid() && s.completed()).filter(fresh).collect()
 }
 
-fn deterministic(same: &[&&Seen]) -> bool {
+fn deterministic(same: &[&Seen]) -> bool {
     let blocking: Vec<String> = same.iter().filter(|s| s.json.is_some()).filter_map(|s| s.answer()).collect();
     let streamed: Vec<String> = same.iter().filter(|s| s.stream.is_some()).filter_map(|s| s.answer()).collect();
     let steady = |answers: &[String]| answers.len() >= 2 && answers.windows(2).all(|w| w[0] == w[1]);
@@ -77,6 +84,6 @@ fn compare(blocking: &Seen, streamed: &Seen, n: &mut Notes) {
 fn metadata<'s>(s: &'s Seen) -> Option<&'s Value> {
     match &s.stream {
         Some(stream) => stream.find("message_end")?.value.get("metadata"),
-        None => s.json.as_ref()?.get("metadata"),
+        None => s.json?.get("metadata"),
     }
 }

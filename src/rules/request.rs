@@ -1,7 +1,7 @@
 //! What a request asked for, and what is wrong with it: the facts that decide which answer is right.
 
 use super::form::Form;
-use crate::model::{App, AppMode, ControlKind, Credential, Endpoint, Exchange, InputField, Route};
+use crate::model::{App, AppMode, ControlKind, Endpoint, Exchange, InputField, Route};
 use serde_json::{Map, Value};
 
 /// One thing that makes a generation request invalid.
@@ -82,8 +82,9 @@ impl Sent {
         let content_type = exchange.request.header("content-type").unwrap_or("");
         let form = raw.and_then(|b| Form::of(content_type, exchange.request.header("content-length"), b));
         let parsed = raw.filter(|_| form.is_none()).map(|b| serde_json::from_slice::<Value>(&b.bytes()));
-        let body = match &parsed {
-            Some(Ok(Value::Object(map))) => Some(map.clone()),
+        let parses = matches!(parsed, Some(Ok(_)));
+        let body = match parsed {
+            Some(Ok(Value::Object(map))) => Some(map),
             _ => None,
         };
         let field = form.as_ref().and_then(|f| f.field("user")).map(str::to_owned);
@@ -94,7 +95,7 @@ impl Sent {
         let streaming = member(&body, "response_mode").and_then(Value::as_str) == Some("streaming");
         let mut sent = Sent { body, form, user, conversation, streaming, defects: Vec::new() };
         if route.endpoint.generates() {
-            sent.defects = defects(exchange, app, route, &sent, parsed.as_ref().is_some_and(|p| p.is_ok()));
+            sent.defects = defects(exchange, app, route, &sent, parses);
             // Without the form a parameter error may well be about an input.
             if sent.defects.is_empty() && !app.form_known && exchange.status() == 400 {
                 sent.defects.push(Defect::Odd);
@@ -166,14 +167,15 @@ fn asked(body: &Map<String, Value>) -> Asked {
 
 fn defects(exchange: &Exchange, app: &App, route: &Route, sent: &Sent, parses: bool) -> Vec<Defect> {
     let mut found = Vec::new();
-    if exchange.request.credential() != Credential::Key(app.label.clone()) {
+    if exchange.request.key_label() != Some(&app.label) {
         found.push(Defect::Credential);
     }
     if app.mode.is_some_and(|mode| !serves(route.endpoint, mode)) {
         found.push(Defect::WrongApp);
     }
     let content_type = exchange.request.header("content-type").unwrap_or("");
-    if !content_type.to_ascii_lowercase().starts_with("application/json") {
+    let start = content_type.get(.."application/json".len());
+    if !start.is_some_and(|t| t.eq_ignore_ascii_case("application/json")) {
         found.push(Defect::ContentType);
     }
     match &sent.body {

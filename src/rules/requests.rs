@@ -58,7 +58,7 @@ fn response_mode_enum(s: &Seen, n: &mut Notes) {
 /// Source: OpenAPI `response_mode`: default blocking.
 fn response_mode_default(s: &Seen, n: &mut Notes) {
     if s.endpoint().generates() && s.sent.valid() && s.sent.member("response_mode").is_none() && s.generated() {
-        let document = s.json.as_ref().is_some_and(Value::is_object) && s.media_type() == "application/json";
+        let document = s.json.is_some_and(Value::is_object) && s.media_type() == "application/json";
         n.expect(document, s, "document", "one JSON document", || s.form_text());
     }
 }
@@ -73,7 +73,7 @@ fn response_mode_honoured(s: &Seen, n: &mut Notes) {
             n.expect(s.stream.is_some(), s, "streaming", "an event stream", || s.form_text());
         }
         Some("blocking") => {
-            let document = s.json.as_ref().is_some_and(Value::is_object);
+            let document = s.json.is_some_and(Value::is_object);
             n.expect(document, s, "blocking", "one JSON document", || s.form_text());
         }
         _ => {}

@@ -4,6 +4,7 @@ use super::request::{Asked, canonical_uuid};
 use super::seen::Seen;
 use crate::model::{App, Endpoint, Transcript};
 use crate::profile::Profile;
+use crate::sse::Parsed;
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
@@ -61,13 +62,13 @@ pub struct Conversation {
 }
 
 impl<'t> Run<'t> {
-    /// Parses a transcript.
-    pub fn of(transcript: &'t Transcript, profile: &'t Profile) -> Run<'t> {
+    /// Understands a transcript; `parsed` are the replies of its exchanges, one for each.
+    pub fn of(transcript: &'t Transcript, parsed: &'t [Parsed], profile: &'t Profile) -> Run<'t> {
         let base_path = base_path(&transcript.base_url);
         let mut seen: Vec<Seen> = Vec::with_capacity(transcript.exchanges.len());
-        for exchange in &transcript.exchanges {
+        for (exchange, parsed) in transcript.exchanges.iter().zip(parsed) {
             if let Some(app) = transcript.app(&exchange.app) {
-                seen.push(Seen::of(exchange, app, base_path, transcript.started_unix_us));
+                seen.push(Seen::of(exchange, parsed, app, base_path, transcript.started_unix_us));
             }
         }
         seen.sort_by_key(|s| (s.exchange.timing.sent_us, s.exchange.id));
@@ -248,7 +249,7 @@ impl<'t> Run<'t> {
             if !own || !s.is(200) {
                 return None;
             }
-            let page = s.json.as_ref()?;
+            let page = s.json?;
             let items = page.get("data")?.as_array()?;
             let has_more = page.get("has_more").and_then(Value::as_bool).unwrap_or(false);
             let from_newest = s.route.param("first_id").is_none_or(str::is_empty);
@@ -270,7 +271,7 @@ impl<'t> Run<'t> {
     /// Successful reads of a user's conversation list, in order of sending.
     pub fn lists<'r>(&'r self, app: &'r App) -> impl Iterator<Item = List<'r, 't>> {
         self.calls(app, Endpoint::Conversations).filter(|s| s.has_key()).filter_map(|s| {
-            let page = s.json.as_ref().filter(|_| s.is(200))?;
+            let page = s.json.filter(|_| s.is(200))?;
             let items = page.get("data")?.as_array()?;
             let has_more = page.get("has_more").and_then(Value::as_bool).unwrap_or(false);
             let from_top = s.route.param("last_id").is_none_or(str::is_empty);

@@ -33,7 +33,7 @@ impl<'r, 't> Flow<'r, 't> {
         let reads = run.calls(self.seen.app, Endpoint::WorkflowRunDetail);
         let own = reads.filter(|s| s.has_key() && s.route.ids.first().is_some_and(|id| id == self.id));
         own.filter(|s| s.is(200) && s.exchange.timing.sent_us >= ended)
-            .filter_map(|s| s.json.as_ref().map(|json| (s, json)))
+            .filter_map(|s| s.json.map(|json| (s, json)))
             .collect()
     }
 
@@ -60,7 +60,7 @@ impl<'r, 't> Flow<'r, 't> {
         let of = |value: &'r Value| value.pointer("/data/workflow_id").and_then(Value::as_str);
         match &self.seen.stream {
             Some(stream) => stream.events.iter().find_map(|e| of(&e.value)),
-            None => of(self.seen.json.as_ref()?),
+            None => of(self.seen.json?),
         }
     }
 }
@@ -96,6 +96,6 @@ pub(super) fn object(value: Option<&Value>) -> Option<Value> {
 
 /// Whether a read found no such run, in the words of the documentation or of servers that answer 200 with nulls.
 pub(super) fn nothing_found(s: &Seen) -> bool {
-    let nulls = s.is(200) && s.json.as_ref().is_some_and(|j| j.get("id").is_some_and(Value::is_null));
+    let nulls = s.is(200) && s.json.is_some_and(|j| j.get("id").is_some_and(Value::is_null));
     s.is(404) || nulls
 }

@@ -2,7 +2,8 @@
 
 use super::request::{Defect, Sent, is_uuid};
 use super::stream::{Stream, clip};
-use crate::model::{App, AppMode, Credential, Endpoint, Exchange, FaultClass, Route};
+use crate::model::{App, AppMode, Endpoint, Exchange, FaultClass, Route};
+use crate::sse::Parsed;
 use serde_json::Value;
 
 /// An exchange with everything judges ask of it.
@@ -16,19 +17,25 @@ pub struct Seen<'t> {
     /// The request body, understood.
     pub sent: Sent,
     /// The answer, where it is one JSON document.
-    pub json: Option<Value>,
+    pub json: Option<&'t Value>,
     /// The answer, where it is an event stream (also under a wrong media type).
-    pub stream: Option<Stream>,
+    pub stream: Option<&'t Stream>,
     /// Wall clock of offset 0 of the run, seconds since the Unix epoch.
     pub epoch_unix: f64,
 }
 
 impl<'t> Seen<'t> {
-    /// Parses an exchange.
-    pub fn of(exchange: &'t Exchange, app: &'t App, base_path: &str, started_unix_us: u64) -> Seen<'t> {
+    /// Understands an exchange, whose reply is `parsed` already.
+    pub fn of(
+        exchange: &'t Exchange,
+        parsed: &'t Parsed,
+        app: &'t App,
+        base_path: &str,
+        started_unix_us: u64,
+    ) -> Seen<'t> {
         let route = Route::of(&exchange.request.method, &exchange.request.target, base_path);
         let sent = Sent::of(exchange, app, &route);
-        let (json, stream) = answer(exchange);
+        let (json, stream) = (parsed.json.as_ref(), parsed.stream.as_ref());
         let mut seen = Seen { exchange, app, route, sent, json, stream, epoch_unix: started_unix_us as f64 / 1e6 };
         if seen.throttled() {
             // what else is right or wrong about it was not looked at
@@ -54,12 +61,12 @@ impl<'t> Seen<'t> {
 
     /// `code` of a JSON error body.
     pub fn error_code(&self) -> Option<&str> {
-        self.json.as_ref()?.get("code")?.as_str()
+        self.json?.get("code")?.as_str()
     }
 
     /// `message` of a JSON error body.
     pub fn error_message(&self) -> Option<&str> {
-        self.json.as_ref()?.get("message")?.as_str()
+        self.json?.get("message")?.as_str()
     }
 
     /// Media type of the answer, lower case; empty where there is none.
@@ -77,7 +84,7 @@ impl<'t> Seen<'t> {
         if let Some(json) = &self.json {
             return json.get(name);
         }
-        self.stream.as_ref()?.events.iter().find_map(|e| e.value.get(name))
+        self.stream?.events.iter().find_map(|e| e.value.get(name))
     }
 
     /// A string member, as [`Seen::member`].
@@ -89,11 +96,11 @@ impl<'t> Seen<'t> {
     pub fn answer(&self) -> Option<String> {
         if self.app.mode == Some(AppMode::Workflow) {
             let outputs = self.run_end()?.get("outputs")?;
-            return Some(format!("{}{outputs}", self.stream.as_ref().map(Stream::answer).unwrap_or_default()));
+            return Some(format!("{}{outputs}", self.stream.map(Stream::answer).unwrap_or_default()));
         }
         match &self.stream {
             Some(stream) => Some(stream.answer()),
-            None => self.json.as_ref()?.get("answer")?.as_str().map(str::to_owned),
+            None => self.json?.get("answer")?.as_str().map(str::to_owned),
         }
     }
 
@@ -101,7 +108,7 @@ impl<'t> Seen<'t> {
     pub fn run_end(&self) -> Option<&Value> {
         match &self.stream {
             Some(stream) => stream.find("workflow_finished")?.value.get("data"),
-            None => self.json.as_ref().filter(|j| j.get("workflow_run_id").is_some())?.get("data"),
+            None => self.json.filter(|j| j.get("workflow_run_id").is_some())?.get("data"),
         }
     }
 
@@ -126,21 +133,18 @@ impl<'t> Seen<'t> {
                 Some(_) if workflow => success(),
                 Some(stream) => stream.find("message_end").is_some() && (self.run_end().is_none() || success()),
                 None if workflow => success(),
-                None => self.json.as_ref().is_some_and(|j| j.get("answer").is_some()),
+                None => self.json.is_some_and(|j| j.get("answer").is_some()),
             }
     }
 
     /// Whether it was sent with the app's own key.
     pub fn has_key(&self) -> bool {
-        self.exchange.request.credential() == Credential::Key(self.app.label.clone())
+        self.exchange.request.key_label() == Some(&self.app.label)
     }
 
     /// Label of the app whose key it was sent with.
     pub fn asker(&self) -> Option<String> {
-        match self.exchange.request.credential() {
-            Credential::Key(label) => Some(label),
-            _ => None,
-        }
+        self.exchange.request.key_label().map(str::to_owned)
     }
 
     /// Whether a generation was refused for being one too many: by status, by code, or in the words of servers that use
@@ -225,14 +229,4 @@ impl<'t> Seen<'t> {
             (None, None) => "no answer".to_owned(),
         }
     }
-}
-
-fn answer(exchange: &Exchange) -> (Option<Value>, Option<Stream>) {
-    let Some(reply) = &exchange.reply else { return (None, None) };
-    let bytes = reply.body.bytes();
-    let looks_like_stream = reply.status == 200 && (bytes.starts_with(b"data:") || bytes.starts_with(b"event:"));
-    if reply.media_type() == "text/event-stream" || looks_like_stream {
-        return (None, Some(Stream::of(crate::sse::decode(&bytes, &reply.reads))));
-    }
-    (serde_json::from_slice(&bytes).ok(), None)
 }

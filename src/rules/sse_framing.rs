@@ -7,7 +7,8 @@ use super::rule::{ANY, Judge, Load, MESSAGES, Rule, always};
 use super::run::Run;
 use super::seen::Seen;
 use super::stream::{Event, Stream, clip};
-use crate::model::{App, AppMode, FaultClass, Level};
+use crate::model::{App, AppMode, FaultClass, Level, Reply};
+use crate::sse::TimedFrame;
 use base64::Engine as _;
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ const LONGEST_SILENCE_US: u64 = 15_000_000;
 const LONG_STREAM_US: u64 = 12_000_000;
 
 fn stream<'s>(s: &'s Seen) -> Option<&'s Stream> {
-    s.stream.as_ref()
+    s.stream
 }
 
 /// Source: streaming guide; WHATWG HTML section 9.2.5.
@@ -25,10 +26,8 @@ fn content_type(s: &Seen, n: &mut Notes) {
     let generation = s.endpoint().generates() && s.sent.valid() && s.sent.streaming && s.is(200);
     if generation || (stream(s).is_some() && s.succeeded()) {
         n.expect(s.is(200), s, "status", "status 200", || s.outcome_text());
-        let media = s.media_type();
-        n.expect(media == "text/event-stream", s, "media-type", "media type text/event-stream", || {
-            format!("`{media}`")
-        });
+        let events = s.exchange.reply.as_ref().is_some_and(Reply::is_event_stream);
+        n.expect(events, s, "media-type", "media type text/event-stream", || format!("`{}`", s.media_type()));
     }
 }
 
@@ -104,9 +103,12 @@ fn utf8(s: &Seen, n: &mut Notes) {
         return;
     }
     let sent = s.exchange.request.body.as_ref().and_then(|b| b.text()).unwrap_or("");
+    if sent.is_ascii() || sent.contains('\u{FFFD}') {
+        return;
+    }
     let answer = stream.answer();
     // Models may make up U+FFFD; only an app that repeats what we sent can prove the server broke a character.
-    if answer.contains("user: ") && !sent.is_ascii() && !sent.contains('\u{FFFD}') {
+    if answer.contains("user: ") {
         let broken = answer.contains('\u{FFFD}');
         n.expect(!broken, s, "replacement", "the text as sent", || format!("U+FFFD in {}", clip(&answer)));
     }
@@ -134,8 +136,11 @@ fn ping(s: &Seen, n: &mut Notes) {
 /// Source: streaming guide; real bugs: langgenius/dify issues 2508, 9813 (clients that parse the ping).
 fn ping_no_data(s: &Seen, n: &mut Notes) {
     let Some(stream) = stream(s) else { return };
-    let with_data = (1..=stream.frames.len())
-        .find(|frame| stream.frames[frame - 1].frame.data.is_some() && is_ping_payload(stream, *frame));
+    let named = |f: &TimedFrame| f.frame.data.is_some() && f.frame.event.as_deref() == Some("ping");
+    let named = stream.frames.iter().position(named).map(|index| index + 1);
+    // What is an event is no ping.
+    let said = stream.bad_data.iter().map(|(frame, _)| *frame).find(|frame| is_ping_payload(stream, *frame));
+    let with_data = named.into_iter().chain(said).min();
     if with_data.is_some() || !stream.pings.is_empty() {
         n.expect(with_data.is_none(), s, "data", "a bare `event: ping` line", || "a ping that carries data".to_owned());
         if let Some(frame) = with_data {
@@ -216,11 +221,15 @@ fn common_fields(s: &Seen, n: &mut Notes) {
     };
     let chat = s.app.mode.is_some_and(AppMode::is_chat);
     for event in &stream.events {
-        let mut wanted = vec!["message_id", "created_at"];
-        wanted.extend(chat.then_some("conversation_id"));
-        wanted.extend((event.name != "error").then_some("task_id"));
-        wanted.extend(of_a_run(&event.name).then_some("workflow_run_id"));
-        let lacking = wanted.into_iter().find(|m| event.value.get(*m).is_none_or(Value::is_null));
+        let wanted = [
+            Some("message_id"),
+            Some("created_at"),
+            chat.then_some("conversation_id"),
+            (event.name != "error").then_some("task_id"),
+            of_a_run(&event.name).then_some("workflow_run_id"),
+        ];
+        let mut wanted = wanted.into_iter().flatten();
+        let lacking = wanted.find(|m| event.value.get(*m).is_none_or(Value::is_null));
         if let Some(member) = lacking {
             n.expect(false, s, "member", format!("`{member}` on every event"), || {
                 format!("`{}` without it", event.name)

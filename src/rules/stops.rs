@@ -77,11 +77,11 @@ fn says_success(s: &Seen) -> bool {
 }
 
 fn ends_well(s: &Seen) -> bool {
-    s.stream.as_ref().is_some_and(|st| st.find("error").is_none() && st.find("message_end").is_some())
+    s.stream.is_some_and(|st| st.find("error").is_none() && st.find("message_end").is_some())
 }
 
 fn outline(s: &Seen) -> String {
-    s.stream.as_ref().map_or_else(|| s.outcome_text(), |st| format!("a stream of {}", st.outline()))
+    s.stream.map_or_else(|| s.outcome_text(), |st| format!("a stream of {}", st.outline()))
 }
 
 /// Source: OpenAPI, stop operations, `SuccessResult`.

@@ -31,7 +31,7 @@ fn stamps<'v>(value: &'v Value, found: &mut Vec<(&'static str, &'v Value)>) {
 fn documents<'s>(s: &'s Seen) -> Vec<&'s Value> {
     match &s.stream {
         Some(stream) => stream.events.iter().map(|e| &e.value).collect(),
-        None => s.json.iter().collect(),
+        None => s.json.into_iter().collect(),
     }
 }
 
@@ -56,9 +56,13 @@ fn unix_seconds(s: &Seen, n: &mut Notes) {
     {
         let now = s.unix_at(s.exchange.ended_us());
         let near = (at as f64 - now).abs() <= SKEW_S;
-        n.expect(near, s, "clock", format!("{} within {SKEW_S} s of the client's clock ({now:.0})", first.0), || {
-            at.to_string()
-        });
+        n.expect(
+            near,
+            s,
+            "clock",
+            format_args!("{} within {SKEW_S} s of the client's clock ({now:.0})", first.0),
+            || at.to_string(),
+        );
     }
 }
 

@@ -27,7 +27,7 @@ fn usage<'s>(s: &'s Seen) -> Option<Option<&'s Map<String, Value>>> {
     }
     let holder = match &s.stream {
         Some(stream) => &stream.find("message_end")?.value,
-        None => s.json.as_ref().filter(|j| j.get("answer").is_some())?,
+        None => s.json.filter(|j| j.get("answer").is_some())?,
     };
     Some(holder.get("metadata").and_then(|m| m.get("usage")).and_then(Value::as_object))
 }
@@ -65,15 +65,19 @@ fn sum(s: &Seen, n: &mut Notes) {
     if let (Some(prompt), Some(completion), Some(total)) =
         (count("prompt_tokens"), count("completion_tokens"), count("total_tokens"))
     {
-        n.expect(total >= prompt + completion, s, "tokens", format!("total_tokens {}", prompt + completion), || {
-            total.to_string()
-        });
+        n.expect(
+            total >= prompt + completion,
+            s,
+            "tokens",
+            format_args!("total_tokens {}", prompt + completion),
+            || total.to_string(),
+        );
         // Reasoning or cached tokens of a provider may come on top.
         n.advise(
             total <= prompt + completion,
             s,
             "tokens-extra",
-            format!("total_tokens {}", prompt + completion),
+            format_args!("total_tokens {}", prompt + completion),
             || total.to_string(),
         );
     }
@@ -82,7 +86,7 @@ fn sum(s: &Seen, n: &mut Notes) {
         (price("prompt_price"), price("completion_price"), price("total_price"))
     {
         let close = (prompt + completion - total).abs() <= 1e-6;
-        n.expect(close, s, "prices", format!("total_price {:.7}", prompt + completion), || format!("{total:.7}"));
+        n.expect(close, s, "prices", format_args!("total_price {:.7}", prompt + completion), || format!("{total:.7}"));
     }
 }
 
@@ -92,7 +96,7 @@ fn price_types(s: &Seen, n: &mut Notes) {
     for member in DECIMALS {
         if let Some(value) = usage.get(*member) {
             let fits = value.is_string() && decimal(Some(value)).is_some();
-            n.expect(fits, s, "decimal", format!("`{member}` a decimal string"), || clip(&value.to_string()));
+            n.expect(fits, s, "decimal", format_args!("`{member}` a decimal string"), || clip(&value.to_string()));
         }
     }
     if let Some(currency) = usage.get("currency").and_then(Value::as_str) {

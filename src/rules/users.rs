@@ -27,7 +27,7 @@ fn of_a_named_user<'r>(run: &'r Run, app: &App, id: &str, s: &Seen) -> Option<&'
 fn optional_default(run: &Run, app: &App, n: &mut Notes) {
     for s in run.calls(app, Endpoint::Conversations).filter(|s| nameless(s) && s.is(200)) {
         let known = run.conversations_of(app).any(|c| of_a_named_user(run, app, &c.id, s).is_some());
-        let items = s.json.as_ref().and_then(|j| j.get("data")).and_then(Value::as_array);
+        let items = s.json.and_then(|j| j.get("data")).and_then(Value::as_array);
         let Some(items) = items.filter(|_| known) else { continue };
         let foreign = ids(items).into_iter().find(|id| of_a_named_user(run, app, id, s).is_some());
         n.expect(foreign.is_none(), s, "list", "no conversation of a named user without `user`", || {

@@ -38,7 +38,7 @@ fn values<'r, 't>(
     let reads = calls(run, app, Endpoint::Variables).filter(|s| s.is(200));
     let reads = reads.filter(move |s| own(run, app, s).is_some_and(|c| c.id == conversation.id));
     reads.flat_map(|seen| {
-        let items = seen.json.as_ref().and_then(|j| j.get("data")?.as_array()).map_or(&[][..], Vec::as_slice);
+        let items = seen.json.and_then(|j| j.get("data")?.as_array()).map_or(&[][..], Vec::as_slice);
         items.iter().filter_map(move |item| {
             let (name, value) = (item.get("name")?.as_str()?, item.get("value")?.as_str()?);
             Some(Shown { seen, name, value, item })
@@ -104,7 +104,7 @@ fn list_shape(s: &Seen, n: &mut Notes) {
         Endpoint::VariableUpdate => Document::Variable,
         _ => return,
     };
-    if let Some(json) = s.json.as_ref().filter(|_| s.is(200)) {
+    if let Some(json) = s.json.filter(|_| s.is(200)) {
         n.fits(s, document, json);
     }
 }
@@ -233,7 +233,7 @@ fn still_listed(run: &Run, app: &App, conversation: &Conversation, n: &mut Notes
     let reads = reads.filter(|s| own(run, app, s).is_some_and(|c| c.id == conversation.id));
     let mut known: Vec<(&str, &Seen)> = Vec::new();
     for s in reads {
-        let Some(page) = s.json.as_ref().filter(|page| page.get("has_more") == Some(&Value::Bool(false))) else {
+        let Some(page) = s.json.filter(|page| page.get("has_more") == Some(&Value::Bool(false))) else {
             continue;
         };
         let names: Vec<&str> =
@@ -402,7 +402,7 @@ fn own_errors(run: &Run, app: &App, s: &Seen, n: &mut Notes) {
     }
     let word = |name: &&str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
     if let Some(name) = s.route.param("variable_name").filter(word) {
-        let items = s.json.as_ref().and_then(|j| j.get("data")?.as_array()).map_or(&[][..], Vec::as_slice);
+        let items = s.json.and_then(|j| j.get("data")?.as_array()).map_or(&[][..], Vec::as_slice);
         let lower = name.to_ascii_lowercase();
         // "Specific name" in the documentation, a part of it in the source: both are accepted.
         let shown = |i: &Value| i.get("name").and_then(Value::as_str).unwrap_or("").to_ascii_lowercase();

@@ -24,17 +24,17 @@ fn runs_workflow(s: &Seen) -> bool {
 }
 
 fn workflow_stream<'s>(s: &'s Seen) -> Option<&'s Stream> {
-    s.stream.as_ref().filter(|_| runs_workflow(s))
+    s.stream.filter(|_| runs_workflow(s))
 }
 
 /// Streams of chatflows and workflows.
 pub(super) fn run_stream<'s>(s: &'s Seen) -> Option<&'s Stream> {
-    s.stream.as_ref().filter(|_| s.endpoint().generates())
+    s.stream.filter(|_| s.endpoint().generates())
 }
 
 /// Source: OpenAPI `WorkflowBlockingResponse`.
 fn blocking_shape(s: &Seen, n: &mut Notes) {
-    let Some(json) = s.json.as_ref().filter(|_| runs_workflow(s) && s.is(200)) else { return };
+    let Some(json) = s.json.filter(|_| runs_workflow(s) && s.is(200)) else { return };
     n.fits(s, Document::WorkflowRun, json);
     let id = json.pointer("/data/id").and_then(Value::as_str);
     n.expect(id.is_some() && id == s.run_id(), s, "data-id", "data.id equal to workflow_run_id", || {
@@ -61,7 +61,7 @@ fn status_enum(s: &Seen, n: &mut Notes) {
         }
         return;
     }
-    let Some(json) = s.json.as_ref().filter(|_| s.is(200)) else { return };
+    let Some(json) = s.json.filter(|_| s.is(200)) else { return };
     match s.endpoint() {
         Endpoint::WorkflowRun | Endpoint::WorkflowRunById => {
             told(

@@ -154,7 +154,7 @@ fn replayed(s: &Seen, end: &Value, n: &mut Notes) {
         return;
     }
     let empty = super::stream::Stream::default();
-    let stream = s.stream.as_ref().unwrap_or(&empty);
+    let stream = s.stream.unwrap_or(&empty);
     let one = stream.events.len() == 1 && stream.events[0].name == "workflow_finished";
     n.expect(one, s, "events", "one workflow_finished of a run that is over", || stream.outline());
     let Some(shown) = stream.find("workflow_finished").and_then(|e| e.value.get("data")) else { return };
@@ -237,7 +237,7 @@ const USER_FILTER: &str = "created_by_end_user_session_id";
 fn logs<'r, 't>(run: &'r Run<'t>, app: &'r App) -> impl Iterator<Item = Logs<'r, 't>> {
     let read = run.calls(app, Endpoint::WorkflowLogs).filter(|s| s.has_key() && s.is(200));
     read.filter_map(|seen| {
-        let page = seen.json.as_ref()?;
+        let page = seen.json?;
         let items = page.get("data")?.as_array()?;
         Some(Logs { seen, items, total: page.get("total").and_then(Value::as_u64).unwrap_or(0) })
     })
@@ -304,7 +304,7 @@ fn own_runs(run: &Run, app: &App, page: &Logs, n: &mut Notes) {
 
 /// When the client of a stream hung up, in time of the run, and by when the run is over for certain.
 fn left_at(s: &Seen) -> Option<(u64, u64)> {
-    let started = s.stream.as_ref().is_some_and(|st| st.find("workflow_started").is_some());
+    let started = s.stream.is_some_and(|st| st.find("workflow_started").is_some());
     if !s.cancelled() || !started || s.run_end().is_some() {
         return None;
     }

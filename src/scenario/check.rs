@@ -3,6 +3,7 @@
 use super::ast::At;
 use super::diagnostic::Problems;
 use super::keys::{HEADER, STEP, TABLES, VARIABLE};
+use super::load_keys::{CURRENCY, LOAD_TABLES};
 use super::scalar::{Scalar, describe, scalar};
 use super::shape::{Form, Free, Group, Names, Shape, Table};
 use super::yaml::{Kind, Node};
@@ -44,7 +45,7 @@ fn is_time(shape: &Shape) -> bool {
 fn what(shape: &Shape) -> &'static str {
     match shape {
         Shape::Version => "the number 1",
-        Shape::Word(form) => form.what,
+        Shape::Word(form) | Shape::Amount(form) => form.what,
         Shape::Choice(_) => "one word",
         Shape::Flag => "`true` or `false`",
         Shape::Whole(..) => "a whole number",
@@ -75,7 +76,7 @@ fn leaf(node: &Node, value: &Scalar<'_>, shape: &'static Shape, problems: &mut P
         (Shape::Version, _) => {
             let message =
                 format!("`{}` is no format version that this difyprobe reads", node.text().unwrap_or_default());
-            problems.add(node.at, node.width(), message, "write `difyprobe: 1`");
+            problems.add(node.at, node.width(), message, "write `1`");
         }
         (Shape::Flag, Scalar::Flag(_)) => {}
         (Shape::Flag, Scalar::Text("yes" | "no" | "on" | "off")) => {
@@ -91,6 +92,9 @@ fn leaf(node: &Node, value: &Scalar<'_>, shape: &'static Shape, problems: &mut P
         (Shape::Positive, Scalar::Number(n)) if n.as_f64().is_some_and(|n| n >= 0.0) => {}
         (Shape::Positive, Scalar::Number(n)) => problems.add(node.at, node.width(), format!("{n} is negative"), ""),
         (Shape::Limit | Shape::Time | Shape::TimeRange, _) => time(node, shape, problems),
+        (Shape::Amount(form), Scalar::Number(_) | Scalar::Text(_)) => {
+            word(node, node.text().unwrap_or_default(), form, problems);
+        }
         (Shape::TemplateOrWhole, Scalar::Number(n)) if n.is_i64() || n.is_u64() => {}
         (Shape::TemplateOrNull, Scalar::Null) => {}
         (shape, Scalar::Text(text)) => text_leaf(node, text, shape, problems),
@@ -191,7 +195,7 @@ fn path(node: &Node, text: &str, problems: &mut Problems) {
 }
 
 /// Position of a character of a one-line scalar; the start of the node where it cannot be told.
-fn inside(node: &Node, text: &str, offset: usize) -> At {
+pub(super) fn inside(node: &Node, text: &str, offset: usize) -> At {
     let length = text.chars().count() as u32;
     // quotes without escapes inside add exactly two characters
     let shift = match node.width().checked_sub(length) {
@@ -258,6 +262,7 @@ fn free_map(node: &Node, free: &Free, problems: &mut Problems) {
             match free.names {
                 Names::Variables => word(key, text, &VARIABLE, problems),
                 Names::Headers => word(key, text, &HEADER, problems),
+                Names::Currencies => word(key, text, &CURRENCY, problems),
                 Names::Members | Names::Templates => {}
             }
         }
@@ -299,7 +304,9 @@ fn unknown_help(key: &str, table: &'static Table) -> String {
     if let Some(found) = suggest::closest(key, names.iter().copied()) {
         return format!("did you mean `{found}`?");
     }
-    let homes: Vec<&str> = TABLES.iter().filter(|t| t.key(key).is_some()).map(|t| t.name).collect();
+    let of_load = LOAD_TABLES.iter().any(|t| t.name == table.name);
+    let tables = if of_load { LOAD_TABLES } else { TABLES };
+    let homes: Vec<&str> = tables.iter().filter(|t| t.key(key).is_some()).map(|t| t.name).collect();
     if homes.is_empty() { suggest::help(key, &names) } else { format!("`{key}` belongs in {}", homes.join(" or ")) }
 }
 

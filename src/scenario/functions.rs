@@ -6,7 +6,7 @@ use minijinja::{Environment, ErrorKind, UndefinedBehavior};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Longest `nonce` and most `words`.
-const MOST: u32 = 1024;
+pub(crate) const MOST: u32 = 1024;
 
 pub(crate) fn lock(rng: &Mutex<Rng>) -> MutexGuard<'_, Rng> {
     rng.lock().unwrap_or_else(PoisonError::into_inner)
@@ -31,11 +31,11 @@ pub(crate) fn environment(rng: &Arc<Mutex<Rng>>) -> Environment<'static> {
     env
 }
 
-fn nonce(rng: &mut Rng, n: u32) -> String {
+pub(crate) fn nonce(rng: &mut Rng, n: u32) -> String {
     (0..n).map(|_| rng.digit(16)).collect()
 }
 
-fn uuid(rng: &mut Rng) -> String {
+pub(crate) fn uuid(rng: &mut Rng) -> String {
     uuid::Builder::from_random_bytes(rng.u128(..).to_le_bytes()).into_uuid().to_string()
 }
 

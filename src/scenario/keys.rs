@@ -2,11 +2,13 @@
 
 use super::shape::{Form, Free, Group, Key, Names, Shape, Table, may, must};
 
-static ID: Form =
+/// Ids of scenarios and loads.
+pub(crate) static ID: Form =
     Form::new("a dotted lower-case id", "chat.three-turns", r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)*$");
 static RULE: Form =
     Form::new("a rule id", "chat.message-id.distinct", r"^[a-z0-9]+(-[a-z0-9]+)*(\.[a-z0-9]+(-[a-z0-9]+)*)+$");
-static STEP_ID: Form =
+/// Ids of steps.
+pub(crate) static STEP_ID: Form =
     Form::new("a step id: lower-case letters, digits and `-`", "ask-again", r"^[a-z0-9]+(-[a-z0-9]+)*$");
 static METHOD: Form = Form::new("an HTTP method", "POST", r"^[A-Z]+$");
 /// Names that templates can use.

@@ -1,20 +1,31 @@
 //! The JSON Schema of scenario files, for editors.
 
 use super::keys::{HEADER, SCENARIO, STEP, TABLES, VARIABLE};
+use super::load_keys::{CURRENCY, LOAD, LOAD_TABLES};
 use super::shape::{Form, Free, Group, Key, Names, Shape, Table};
 use serde_json::{Map, Value, json};
 
 /// The JSON Schema (2020-12) of scenario files. It knows keys, types and words; what it cannot say (visible names,
 /// unique ids, paths) is left to `parse`.
 pub fn json_schema() -> Value {
+    whole("difyprobe scenario", &SCENARIO, TABLES)
+}
+
+/// The JSON Schema (2020-12) of load files.
+pub fn load_json_schema() -> Value {
+    whole("difyprobe load", &LOAD, LOAD_TABLES)
+}
+
+/// The schema of a file with the tables that its keys refer to.
+fn whole(title: &str, root: &'static Table, tables: &[&'static Table]) -> Value {
     let mut schema = Map::new();
     schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
-    schema.insert("title".into(), json!("difyprobe scenario"));
-    if let Value::Object(root) = table_schema(&SCENARIO) {
-        schema.extend(root);
+    schema.insert("title".into(), json!(title));
+    if let Value::Object(members) = table_schema(root) {
+        schema.extend(members);
     }
     let mut definitions = Map::new();
-    for table in TABLES.iter().filter(|t| t.name != SCENARIO.name) {
+    for table in tables.iter().filter(|t| t.name != root.name) {
         definitions.insert(definition(table), table_schema(table));
     }
     schema.insert("$defs".into(), Value::Object(definitions));
@@ -75,6 +86,9 @@ fn shape_schema(shape: &Shape) -> Value {
         Shape::Version => json!({ "const": 1 }),
         Shape::Line => json!({ "type": "string", "minLength": 1, "pattern": r"^[^\r\n]+$" }),
         Shape::Word(form) => word_schema(form),
+        Shape::Amount(form) => {
+            json!({ "type": ["string", "number"], "minimum": 0, "pattern": form.pattern, "examples": [form.example] })
+        }
         Shape::Choice(words) => json!({ "enum": words }),
         Shape::Flag => json!({ "type": "boolean" }),
         Shape::Whole(least, most) => json!({ "type": "integer", "minimum": least, "maximum": most }),
@@ -122,6 +136,7 @@ fn free_schema(free: &Free) -> Value {
     let pattern = match free.names {
         Names::Variables => Some(VARIABLE.pattern),
         Names::Headers => Some(HEADER.pattern),
+        Names::Currencies => Some(CURRENCY.pattern),
         Names::Templates | Names::Members => None,
     };
     let Some(members) = schema.as_object_mut() else { return schema };

@@ -12,6 +12,8 @@ pub(crate) enum Shape {
     Line,
     /// Text of a certain form.
     Word(&'static Form),
+    /// A number, or a number with a unit, of a certain form.
+    Amount(&'static Form),
     /// One of some words.
     Choice(&'static [&'static str]),
     /// `true` or `false`.
@@ -82,6 +84,8 @@ pub(crate) enum Names {
     Templates,
     /// Members of a JSON body.
     Members,
+    /// Codes of currencies.
+    Currencies,
 }
 
 /// Form of a text.

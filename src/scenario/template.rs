@@ -6,11 +6,13 @@
 
 use super::expression::{Piece, names, reason, split, whole};
 use super::functions::{Hash, environment, lock, words};
+use super::simple;
 use fastrand::Rng;
 use minijinja::Environment;
 use minijinja::value::{Serde, ValueKind};
 use serde_json::Value;
-use std::sync::{Arc, Mutex};
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Names of the functions that expressions may call.
 pub const FUNCTIONS: [&str; 3] = ["nonce", "uuid", "words"];
@@ -25,10 +27,39 @@ pub struct TemplateError {
     pub reason: String,
 }
 
+/// Names in two layers, both objects or nothing: those of the top hide those of the base.
+#[derive(Clone, Copy, Debug)]
+pub struct Layers<'a> {
+    /// What changes from iteration to iteration.
+    pub top: &'a Value,
+    /// What all iterations share.
+    pub base: &'a Value,
+}
+
+impl<'a> Layers<'a> {
+    /// The value of a name.
+    pub fn get(self, name: &str) -> Option<&'a Value> {
+        self.top.get(name).or_else(|| self.base.get(name))
+    }
+
+    /// Both layers as one object.
+    pub fn together(self) -> Cow<'a, Value> {
+        match (self.base, self.top) {
+            (Value::Object(base), Value::Object(top)) => {
+                let mut all = base.clone();
+                all.extend(top.clone());
+                Cow::Owned(Value::Object(all))
+            }
+            _ => Cow::Borrowed(self.top),
+        }
+    }
+}
+
 /// Renders texts. Holds the generator behind `nonce`, `uuid` and `words`: the same seed and the same calls in the same
 /// order give the same texts.
 pub struct Renderer {
-    env: Environment<'static>,
+    /// Made when the first expression comes that is more than a name or a call.
+    env: OnceLock<Environment<'static>>,
     rng: Arc<Mutex<Rng>>,
     seed: u64,
 }
@@ -37,7 +68,7 @@ impl Renderer {
     /// A renderer with this seed.
     pub fn new(seed: u64) -> Renderer {
         let rng = Arc::new(Mutex::new(Rng::with_seed(seed)));
-        Renderer { env: environment(&rng), rng, seed }
+        Renderer { env: OnceLock::new(), rng, seed }
     }
 
     /// The renderer of one iteration of one scenario by one virtual user.
@@ -59,6 +90,16 @@ impl Renderer {
 
     /// Renders a text; `scope` is an object of the visible names.
     pub fn render_text(&self, text: &str, scope: &Value) -> Result<String, TemplateError> {
+        self.text(text, Layers { top: scope, base: &Value::Null })
+    }
+
+    /// Renders JSON: strings and object keys; a string that is one whole `${{ }}` becomes the value with its type.
+    pub fn render_json(&self, json: &Value, scope: &Value) -> Result<Value, TemplateError> {
+        self.json(json, Layers { top: scope, base: &Value::Null })
+    }
+
+    /// As [`Renderer::render_text`], with names in two layers.
+    pub fn text(&self, text: &str, scope: Layers<'_>) -> Result<String, TemplateError> {
         if !text.contains("${{") {
             return Ok(text.to_owned());
         }
@@ -75,17 +116,17 @@ impl Renderer {
         Ok(out)
     }
 
-    /// Renders JSON: strings and object keys; a string that is one whole `${{ }}` becomes the value with its type.
-    pub fn render_json(&self, json: &Value, scope: &Value) -> Result<Value, TemplateError> {
+    /// As [`Renderer::render_json`], with names in two layers.
+    pub fn json(&self, json: &Value, scope: Layers<'_>) -> Result<Value, TemplateError> {
         match json {
             Value::String(text) => match whole(text) {
                 Some(source) => self.evaluate(source, scope),
-                None => self.render_text(text, scope).map(Value::String),
+                None => self.text(text, scope).map(Value::String),
             },
-            Value::Array(items) => items.iter().map(|i| self.render_json(i, scope)).collect(),
+            Value::Array(items) => items.iter().map(|i| self.json(i, scope)).collect(),
             Value::Object(members) => members
                 .iter()
-                .map(|(key, value)| Ok((self.render_text(key, scope)?, self.render_json(value, scope)?)))
+                .map(|(key, value)| Ok((self.text(key, scope)?, self.json(value, scope)?)))
                 .collect::<Result<serde_json::Map<_, _>, _>>()
                 .map(Value::Object),
             Value::Null | Value::Bool(_) | Value::Number(_) => Ok(json.clone()),
@@ -102,9 +143,14 @@ impl Renderer {
         if len == 0 { 0 } else { lock(&self.rng).usize(..len) }
     }
 
-    fn evaluate(&self, source: &str, scope: &Value) -> Result<Value, TemplateError> {
+    fn evaluate(&self, source: &str, scope: Layers<'_>) -> Result<Value, TemplateError> {
+        if let Some(value) = simple::evaluate(source.trim(), scope, &self.rng) {
+            return Ok(value);
+        }
+        let scope = &*scope.together();
         let context = minijinja::Value::from(Serde(scope));
-        let compiled = self.env.compile_expression(source).map_err(|e| failed(source, reason(&e)))?;
+        let env = self.env.get_or_init(|| environment(&self.rng));
+        let compiled = env.compile_expression(source).map_err(|e| failed(source, reason(&e)))?;
         let value = compiled.eval(context).map_err(|e| failed(source, reason(&e)))?;
         match value.kind() {
             ValueKind::Undefined => Err(failed(source, self.missing(source, scope))),
@@ -149,7 +195,20 @@ pub fn render_text(text: &str, scope: &Value) -> Result<String, TemplateError> {
 /// Renders JSON: strings and object keys; a string that is one whole `${{ }}` becomes the value with its type.
 /// Random functions: as for [`render_text`].
 pub fn render_json(json: &Value, scope: &Value) -> Result<Value, TemplateError> {
+    if is_constant(json) {
+        return Ok(json.clone());
+    }
     seeded(&json.to_string(), scope).render_json(json, scope)
+}
+
+/// Whether JSON has no `${{ }}` in it.
+pub fn is_constant(json: &Value) -> bool {
+    match json {
+        Value::String(text) => !text.contains("${{"),
+        Value::Array(items) => items.iter().all(is_constant),
+        Value::Object(members) => members.iter().all(|(key, value)| !key.contains("${{") && is_constant(value)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => true,
+    }
 }
 
 fn seeded(text: &str, scope: &Value) -> Renderer {

@@ -55,8 +55,7 @@ pub fn known_events() -> impl Iterator<Item = &'static str> {
 /// What is wrong with an event, as [`super::check`] says it; `None` for an event that has no schema. `value` is the
 /// parsed data of the frame; a ping has none, so give it `{"event": "ping"}` or do not ask.
 pub fn check_event(event: &str, value: &Value) -> Option<Vec<Violation>> {
-    let (_, file, _) = FILES.iter().find(|(name, _, _)| *name == event)?;
-    library().get(file).map(|schema| schema.violations(value))
+    library().event(event).map(|schema| schema.violations(value))
 }
 
 #[cfg(test)]

@@ -4,20 +4,27 @@ use super::{Compiled, document, event, request};
 use jsonschema::{Draft, Registry};
 use serde_json::Value;
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 /// Definitions that the other files refer to.
 const COMMON: (&str, &str) = ("common.json", include_str!("../../schemas/common.json"));
 
 /// Every compiled schema by its file name below `schemas/`.
 pub(super) struct Library {
-    compiled: HashMap<&'static str, Compiled>,
+    compiled: HashMap<&'static str, Arc<Compiled>>,
+    /// Those of events, by the event's name, in the order of the list.
+    events: Vec<(&'static str, Arc<Compiled>)>,
 }
 
 impl Library {
     /// The schema of a file; `None` for one that is not embedded.
     pub(super) fn get(&self, file: &str) -> Option<&Compiled> {
-        self.compiled.get(file)
+        self.compiled.get(file).map(Arc::as_ref)
+    }
+
+    /// The schema of an event; `None` for one that has none.
+    pub(super) fn event(&self, name: &str) -> Option<&Compiled> {
+        self.events.iter().find(|(known, _)| *known == name).map(|(_, schema)| schema.as_ref())
     }
 }
 
@@ -47,9 +54,11 @@ fn compile() -> Result<Library, String> {
     let mut compiled = HashMap::new();
     for (file, text) in files() {
         let schema = Compiled::within(&parse(file, text)?, &registry).map_err(|error| format!("{file}: {error}"))?;
-        compiled.insert(file, schema);
+        compiled.insert(file, Arc::new(schema));
     }
-    Ok(Library { compiled })
+    let of_event = |(name, file, _): &(&'static str, &str, &str)| Some((*name, Arc::clone(compiled.get(file)?)));
+    let events = event::FILES.iter().filter_map(of_event).collect();
+    Ok(Library { compiled, events })
 }
 
 fn parse(file: &str, text: &str) -> Result<Value, String> {

@@ -6,9 +6,13 @@
 
 mod decoder;
 mod frame;
+mod parsed;
+mod stream;
 
 pub use decoder::{Decoder, MAX_FRAME, MAX_UNKNOWN_LINES};
 pub use frame::{Frame, TimedFrame};
+pub use parsed::Parsed;
+pub use stream::{Event, Stream, clip};
 
 use crate::model::Read;
 

@@ -77,7 +77,7 @@ impl StoreError {
         move |cause| StoreError::Read { path: path.to_owned(), cause }
     }
 
-    fn write(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {
+    pub(super) fn write(path: &Path) -> impl Fn(io::Error) -> StoreError + '_ {
         move |cause| StoreError::Write { path: path.to_owned(), cause }
     }
 }
@@ -102,6 +102,22 @@ pub fn read_text(path: &Path) -> Result<String, StoreError> {
 /// [`StoreError::Read`].
 pub fn read_bytes(path: &Path) -> Result<Vec<u8>, StoreError> {
     fs::read(path).map_err(StoreError::read(path))
+}
+
+/// Folders directly below one whose names begin with a text, by name; none where there is no such folder.
+///
+/// # Errors
+/// [`StoreError::Read`] where the folder cannot be read.
+pub fn folders_below(folder: &Path, beginning: &str) -> Result<Vec<PathBuf>, StoreError> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).map_err(StoreError::read(folder))? {
+        let entry = entry.map_err(StoreError::read(folder))?;
+        if entry.path().is_dir() && entry.file_name().to_string_lossy().starts_with(beginning) {
+            found.push(entry.path());
+        }
+    }
+    found.sort();
+    Ok(found)
 }
 
 /// Every file below a folder whose name ends in one of the extensions (`yaml`, without the dot), in alphabetical order.

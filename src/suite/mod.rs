@@ -6,7 +6,7 @@ pub mod catalogue;
 pub mod dry_run;
 pub mod examine;
 pub mod filter;
-pub mod live;
+pub mod load;
 pub mod matrix;
 pub mod matrix_page;
 pub mod real_bugs;

@@ -4,7 +4,7 @@ use super::baseline::{Baseline, Over};
 use super::filter::RuleFilter;
 use super::select::NOT_ASKED;
 use crate::flow::DISCOVERY;
-use crate::metrics::{LatencyRow, Recorder, sample};
+use crate::metrics::{LatencyRow, LoadSummary, Recorder, sample};
 use crate::model::{App, Exchange, Finding, Outcome, Transcript};
 use crate::profile::Profile;
 use crate::report::evidence::{evidence_at, judge_command, place};
@@ -109,14 +109,19 @@ pub fn build_load(
     transcript: &Transcript,
     facts: Facts,
     mut every: Vec<Judgement>,
-    recorder: &Recorder,
+    load: LoadSummary,
     requests: u64,
 ) -> RunReport {
     let mut sampled = transcript.clone();
     sampled.complete = false;
     let rest = judge(&sampled, facts.profile.0, facts.planned);
     every.extend(rest.into_iter().filter(|j| j.rule.load == Load::Sampled || matches!(j.rule.judge, Judge::Run(_))));
-    assemble(transcript, facts, every, recorder.rows(), requests)
+    let latency = load.groups.first().map(|whole| whole.latency.clone()).unwrap_or_default();
+    let report = assemble(transcript, facts, every, latency, requests);
+    let (verdict, exit_code) = verdict::with_load(report.verdict, &load);
+    let (rules, scenarios) = (&report.rules, &report.scenarios);
+    let summary = verdict::summary_of_load(verdict, rules, scenarios, requests, report.elapsed_ms, &load);
+    RunReport { verdict, exit_code, summary, load: Some(Box::new(load)), ..report }
 }
 
 fn assemble(

@@ -28,6 +28,8 @@ pub struct Workload {
     pub requests: Option<u64>,
     /// How long scenarios that are under way at the end of the schedule may go on.
     pub drain: Duration,
+    /// Whether users think between their steps, as the scenarios say.
+    pub think: bool,
 }
 
 /// One scenario of a load.
@@ -67,6 +69,27 @@ pub enum Arrivals {
         /// Scenarios per user; `None` leaves the end to the stages.
         iterations: Option<u32>,
     },
+}
+
+impl Arrivals {
+    /// Labels of the stages; of a replay `replay`.
+    pub fn labels(&self) -> Vec<&str> {
+        match self {
+            Arrivals::Open { stages, .. } | Arrivals::Closed { stages, .. } => {
+                stages.iter().map(|stage| stage.label.as_str()).collect()
+            }
+            Arrivals::Replay { .. } => vec!["replay"],
+        }
+    }
+
+    /// `open`, `replay` or `closed`.
+    pub fn model(&self) -> &'static str {
+        match self {
+            Arrivals::Open { .. } => "open",
+            Arrivals::Replay { .. } => "replay",
+            Arrivals::Closed { .. } => "closed",
+        }
+    }
 }
 
 /// How arrivals lie within a stage.

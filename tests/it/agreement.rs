@@ -61,8 +61,7 @@ fn measured() -> BTreeMap<String, BTreeMap<String, String>> {
 
 /// Runs the whole suite on an emulated version with an app of every mode.
 async fn examined(version: emulator::Profile, slow: bool) -> Examination {
-    let limited = version == emulator::Profile::Dify112;
-    let turns_at_once = limited.then_some(7);
+    let turns_at_once = Some(emulator::TURNS_AT_ONCE);
     let config = Config { profile: version, seed: 11, turns_at_once, ..Config::default() };
     let server = emulator::start(config).await.expect("an emulator");
     let request = Request {

@@ -11,7 +11,8 @@ fn check_without_a_target_examines_the_emulator_and_reports_every_rule() {
     let place = Place::new();
     let extra = place.path().join("deep/er/own.json");
     let ran = place.run(&["check", "--report", &format!("json={}", extra.display())]).exits(0);
-    assert!(ran.took < Duration::from_secs(15), "{:?}", ran.took);
+    // 10 s on a quiet machine with two cores; others may be using them
+    assert!(ran.took < Duration::from_secs(40), "{:?}", ran.took);
     let report = place.report("check.json");
     assert_eq!(report["schema"], "difyprobe.report/1");
     assert_eq!(report["verdict"], "pass");
@@ -88,7 +89,7 @@ fn scenarios_that_fit_no_app_are_never_green() {
     assert_eq!((&report["verdict"], &report["exit_code"]), (&"incomplete".into(), &3.into()));
     assert!(report["rules"].as_array().unwrap().iter().all(|r| r["outcome"] == "could-not-run"));
     place.run(&with(&["load", &one, "--iterations", "1"], &flags)).exits(3).says(&["no scenario fits"]);
-    assert_eq!(place.report("load.json")["verdict"], "incomplete");
+    assert_eq!(place.report("completion.basic/report.json")["verdict"], "incomplete");
     place.run(&with(&["snapshot", &one], &flags)).exits(3).says(&["no scenario fits"]);
 }
 

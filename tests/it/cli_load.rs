@@ -3,6 +3,9 @@
 use crate::cli_support::*;
 use std::time::Duration;
 
+/// The report of a load of the only scenario that these tests use.
+const RESULT: &str = "chat.three-turns/report.json";
+
 #[test]
 fn a_load_tells_what_it_did_and_passes() {
     let place = Place::new();
@@ -11,19 +14,25 @@ fn a_load_tells_what_it_did_and_passes() {
     let args = ["load", &one, "--users", "4", "--duration", "2s"];
     let ran = place.run(&with(&args, &served.chat_flags())).exits(0);
     assert!(ran.took < Duration::from_secs(6), "{:?}", ran.took);
-    let report = place.report("load.json");
+    let report = place.report(RESULT);
     assert_eq!((&report["command"], &report["verdict"]), (&"load".into(), &"pass".into()));
     let requests = report["summary"]["requests"].as_u64().unwrap();
-    let notes: Vec<&str> = report["notes"].as_array().unwrap().iter().filter_map(|n| n.as_str()).collect();
-    let said = |text: &str| notes.iter().any(|n| n.contains(text));
-    assert!(requests >= 12 && said("4 users, ") && said(&format!("{requests} requests (")), "{notes:?}");
-    assert!(said("0 failed") && said(&format!("judged {requests} of {requests} responses")), "{notes:?}");
+    let load = &report["load"];
+    assert!(
+        requests >= 12 && load["judged"]["judged"] == requests && load["judged"]["responses"] == requests,
+        "{load:#}"
+    );
+    let whole = &load["groups"][0];
+    assert!(whole["ok"].as_u64().unwrap() >= 4 && whole["failures"].as_object().unwrap().is_empty(), "{whole}");
+    assert_eq!((&load["run"]["model"], &load["stages"][0]["level_from"]), (&"closed".into(), &4.0.into()));
     let rows = report["latency"].as_array().unwrap();
     let row = rows.iter().find(|r| r["metric"] == "ttft" && r["turn"] == "all").expect("a row of ttft");
     assert!(row["n"].as_u64().unwrap() >= 4, "{row}");
     let line = report["summary"]["line"].as_str().unwrap();
     assert_eq!(ran.stdout.trim_end().lines().last(), Some(line));
-    assert!(ran.stdout.contains("ttft    chat"));
+    for file in ["summary.json", "latency.hlog", "cells.hlog", "timeseries.csv", "report.html", "transcript.json"] {
+        assert!(place.path().join("reports/chat.three-turns").join(file).is_file(), "{file}");
+    }
 }
 
 #[test]
@@ -33,7 +42,7 @@ fn a_load_against_a_mutant_fails_with_capped_findings() {
     let flags = served.chat_flags();
     let args = ["load", &scenario("chat-three-turns"), "--users", "16", "--iterations", "1"];
     place.run(&with(&args, &flags)).exits(1).says(&["FAIL sse.common-fields MUST"]);
-    let report = place.report("load.json");
+    let report = place.report(RESULT);
     let rule = rule(&report, "sse.common-fields");
     let findings = rule["findings"].as_array().unwrap();
     assert!(rule["judged"].as_u64().unwrap() >= 32, "{}", rule["judged"]);
@@ -41,8 +50,8 @@ fn a_load_against_a_mutant_fails_with_capped_findings() {
     let exchange = &findings[0]["exchanges"][0];
     let evidence = report["evidence"].as_array().unwrap();
     let shown = evidence.iter().find(|e| e["exchange"] == *exchange).unwrap_or_else(|| panic!("{exchange}"));
-    assert_eq!(shown["repeat"], "difyprobe judge reports/load.transcript.json");
-    place.run(&["judge", "reports/load.transcript.json"]).exits(1).says(&["FAIL sse.common-fields MUST"]);
+    assert_eq!(shown["repeat"], "difyprobe judge reports/chat.three-turns/transcript.json");
+    place.run(&["judge", "reports/chat.three-turns/transcript.json"]).exits(1).says(&["FAIL sse.common-fields MUST"]);
 }
 
 #[test]
@@ -57,7 +66,7 @@ fn an_interrupted_load_writes_its_report_and_a_second_signal_ends_it_at_once() {
     running.signal("INT");
     let ran = running.wait().exits(130).says(&["INTERRUPTED", "again to quit at once"]);
     assert!(ran.took < Duration::from_secs(3), "{:?}", ran.took);
-    let report = place.report("load.json");
+    let report = place.report(RESULT);
     assert_eq!((&report["verdict"], &report["exit_code"]), (&"interrupted".into(), &130.into()));
     assert!(report["summary"]["requests"].as_u64().unwrap() > 0);
 

@@ -235,7 +235,7 @@ fn bad_turns(server: SocketAddr, texts: &[&str]) {
     assert_eq!(place.report("check.json")["exit_code"], ran.code);
     let load = place.run(&[&["load", "--iterations", "1"], &flags[1..]].concat());
     assert!(matches!(load.code, 1 | 3), "{} {}", load.stdout, load.stderr);
-    assert_eq!(place.report("load.json")["exit_code"], load.code);
+    assert_eq!(place.report("chat.stream/report.json")["exit_code"], load.code);
 }
 
 const STREAM: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";

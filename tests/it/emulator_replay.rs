@@ -380,6 +380,22 @@ fn difference(recorded: &Shape, mine: &Shape) -> String {
     format!("recorded {} | emulated {} | lacks {lacks:?} | adds {adds:?}", head(recorded), head(mine))
 }
 
+/// Asserts that of the captures in these folders exactly those that are left out differ.
+pub fn only_left_out_differ(
+    left_out: &[(&str, &str)],
+    folders: &[&str],
+    differing: &BTreeMap<String, String>,
+    played: usize,
+) {
+    let in_folders = |name: &str| folders.iter().any(|folder| name.split('/').next() == Some(folder));
+    let expected: BTreeSet<&str> = left_out.iter().map(|(name, _)| *name).filter(|name| in_folders(name)).collect();
+    let unexpected: Vec<_> = differing.iter().filter(|(name, _)| !expected.contains(name.as_str())).collect();
+    let stale: Vec<_> = expected.iter().filter(|name| !differing.contains_key(**name)).collect();
+    assert!(unexpected.is_empty(), "{} of {played} differ: {unexpected:#?}", unexpected.len());
+    assert!(stale.is_empty(), "left out without need: {stale:?}");
+    assert!(played > expected.len());
+}
+
 /// Replays folders; the captures that differ must be exactly those left out.
 async fn replay(profile: Profile, folders: &[&str]) {
     let mut replay = Replay::new(profile, KINDS).await;
@@ -394,13 +410,7 @@ async fn replay(profile: Profile, folders: &[&str]) {
             differing.insert(capture.name.clone(), difference);
         }
     }
-    let in_folders = |name: &str| folders.iter().any(|folder| name.split('/').next() == Some(folder));
-    let expected: BTreeSet<&str> = LEFT_OUT.iter().map(|(name, _)| *name).filter(|name| in_folders(name)).collect();
-    let unexpected: Vec<_> = differing.iter().filter(|(name, _)| !expected.contains(name.as_str())).collect();
-    let stale: Vec<_> = expected.iter().filter(|name| !differing.contains_key(**name)).collect();
-    assert!(unexpected.is_empty(), "{} of {played} differ: {unexpected:#?}", unexpected.len());
-    assert!(stale.is_empty(), "left out without need: {stale:?}");
-    assert!(played > expected.len());
+    only_left_out_differ(LEFT_OUT, folders, &differing, played);
     replay.server.stop().await;
 }
 

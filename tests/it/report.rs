@@ -5,7 +5,7 @@ use difyprobe::report::run::RunReport;
 use difyprobe::report::{Format, TerminalStyle, json_schema, render, terminal};
 use std::collections::HashSet;
 
-mod fixture;
+pub mod fixture;
 
 fn at(width: usize) -> TerminalStyle {
     TerminalStyle { color: false, width, verbosity: 0 }
