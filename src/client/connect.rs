@@ -33,9 +33,21 @@ pub(super) async fn open(
         }
     };
     timing.connect_us = Some(began.elapsed().as_micros() as u64);
-    let Some(tls) = tls else {
-        return http1_over(tcp).await;
-    };
+    match tls {
+        None => http1_over(tcp).await,
+        // Boxed for its size, which every request without TLS would carry as well.
+        Some(tls) => Box::pin(secure(target, limits, tls, tcp, timing)).await,
+    }
+}
+
+/// TLS over an open connection, and the protocol that it agrees on.
+async fn secure(
+    target: &Target,
+    limits: &Limits,
+    tls: &TlsConnector,
+    tcp: TcpStream,
+    timing: &mut Timing,
+) -> Result<Sender, Fault> {
     let began = Instant::now();
     let name = ServerName::try_from(target.origin.host.clone()).map_err(|e| {
         fault(FaultClass::Tls, format!("'{}' is no name a certificate can have: {e}", target.origin.host))

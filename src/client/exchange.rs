@@ -25,8 +25,23 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Flight {
     pub(super) sent: Instant,
     pub(super) timing: Timing,
-    pub(super) head: Option<hyper::http::response::Parts>,
+    pub(super) head: Option<Head>,
     pub(super) body: Arrivals,
+}
+
+/// A response head. Copied: the head as hyper gives it keeps the buffer alive that it was read into.
+pub(super) struct Head {
+    pub(super) version: hyper::Version,
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+}
+
+impl Head {
+    fn of(parts: &hyper::http::response::Parts) -> Head {
+        let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+        Head { version: parts.version, status: parts.status.as_u16(), headers: headers.collect() }
+    }
 }
 
 impl Flight {
@@ -95,7 +110,8 @@ async fn open(
     } else {
         None
     };
-    let sender = connect::open(target, limits, tls, timing).await?;
+    // Boxed for its size: most requests find a connection that is open.
+    let sender = Box::pin(connect::open(target, limits, tls, timing)).await?;
     host.opened(&sender);
     Ok(sender)
 }
@@ -139,7 +155,8 @@ async fn body(
         progress.wait_for_event(true);
     }
     flight.body.announce(body.size_hint().exact().unwrap_or(0));
-    flight.head = Some(parts);
+    flight.head = Some(Head::of(&parts));
+    drop(parts);
     let max = shared.options.max_body;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| of_exchange(&e, "in the middle of the body"))?;

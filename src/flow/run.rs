@@ -233,7 +233,7 @@ async fn walk(session: &Session, scenario: &Scenario, app: &AppTarget, visit: &V
     };
     let ended = run_steps(&walk, &mut lane, &scenario.steps).await.err();
     let elapsed = began.elapsed();
-    cleanup::run(&walk, lane).await;
+    Box::pin(cleanup::run(&walk, lane)).await;
     ScenarioRun { began, elapsed, ..conclude(&walk, ended) }
 }
 

@@ -181,7 +181,7 @@ async fn run_once(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str) ->
         return Err(Halt::Stopped);
     }
     match &step.action {
-        Action::Parallel(parallel) => run_parallel(walk, lane, step, parallel).await?,
+        Action::Parallel(parallel) => Box::pin(run_parallel(walk, lane, step, parallel)).await?,
         Action::Pause(time) => sleep(*time, lane).await?,
         _ => run_request(walk, lane, step, about).await?,
     }
@@ -241,7 +241,7 @@ async fn run_request(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str)
     };
     let (exchange, beside) = match during {
         None => (send(walk, lane, step, built, None).await, Ok(())),
-        Some(during) => send_beside(walk, lane, step, built, during).await,
+        Some(during) => Box::pin(send_beside(walk, lane, step, built, during)).await,
     };
     // Steps beside a stream may have ended after it.
     lane.ended(lane.due.max(walk.session.end_of(&exchange)));
