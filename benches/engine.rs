@@ -101,7 +101,7 @@ fn session(base_url: &str) -> (Arc<Session>, mpsc::Receiver<Finished>) {
         grace: Duration::from_secs(5),
         first_id: 1,
     };
-    (Arc::new(Session::new(target, options, Sink::Channel { wait: false, to, full: Arc::new(drop) })), from)
+    (Arc::new(Session::new(target, options, Sink::Channel { to, wait: false, full: Arc::new(drop) })), from)
 }
 
 fn plan(mode: &str, model: Model, length: Duration) -> Plan {

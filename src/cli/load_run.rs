@@ -170,6 +170,7 @@ fn summary(planned: &Planned, command: String, driven: &Driven) -> LoadSummary {
         elapsed_us: micros(since_start.min(result.elapsed)),
         ended_us: micros(result.begun_for),
         ended_early: ended_early(workload, driven),
+        stopped: driven.ticked.stopped,
         stages: &driven.stages,
         arrivals: &arrivals,
         cells: driven.recorder.cells(),

@@ -62,6 +62,7 @@ fn run(server: &Server, seed: u64) -> Run {
         elapsed_us: (server.seconds + 7) * 1_000_000,
         ended_us: (server.seconds + 5) * 1_000_000,
         ended_early: None,
+        stopped: false,
         stages: &stages,
         arrivals: recorder.arrivals(),
         cells: recorder.cells(),

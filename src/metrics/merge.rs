@@ -181,6 +181,7 @@ impl Merger {
             elapsed_us: all.iter().map(|s| end(s)).max().unwrap_or_default(),
             ended_us: u64::MAX,
             ended_early: ended_early(&all),
+            stopped: all.iter().any(|summary| summary.stopped),
             stages: &stages,
             arrivals: &arrivals(&all),
             cells: &cells,

@@ -88,6 +88,7 @@ fn result(seen: &[Recorded], shard: Option<ShardName>) -> (ShardResult, Interval
         elapsed_us: 14_000_000,
         ended_us: 8_000_000,
         ended_early: None,
+        stopped: false,
         stages: &stages(),
         arrivals: recorder.arrivals(),
         cells: recorder.cells(),

@@ -31,6 +31,8 @@ pub struct LoadParts<'a> {
     pub ended_us: u64,
     /// Why the run ended before its schedule did.
     pub ended_early: Option<String>,
+    /// It was a condition about failures.
+    pub stopped: bool,
     /// The stages as planned.
     pub stages: &'a [StageWindow],
     /// Arrivals by stage.
@@ -66,6 +68,7 @@ pub fn summarise(parts: LoadParts) -> LoadSummary {
         elapsed_s: parts.elapsed_us as f64 / 1e6,
         measured_s: length_s(&stages, |stage| stage.measure),
         ended_early: parts.ended_early.clone(),
+        stopped: parts.stopped,
         stages: stage_results(&stages, parts.arrivals),
         groups: groups(parts.cells, &stages, &whole, primary(open)),
         slos: evaluate(parts.objectives, &facts, parts.aborted),

@@ -23,6 +23,9 @@ pub struct LoadSummary {
     /// Why the run ended before its schedule did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_early: Option<String>,
+    /// A condition of the plan about failures ended the run: never green.
+    #[serde(default)]
+    pub stopped: bool,
     /// The stages, in order.
     pub stages: Vec<StageResult>,
     /// Results: first the whole, then per stage, per scenario, per step, per turn.

@@ -52,13 +52,13 @@ pub fn with_baseline(verdict: Verdict, baseline: Option<&BaselineResult>) -> (Ve
 }
 
 /// The verdict with the load in view. A run that judged and measured in good order is invalid where the generator was the
-/// bottleneck, and red where an objective was missed; what is red already keeps its own code. An objective on which
+/// bottleneck, and red where an objective was missed or too many failures ended the run; what is red already keeps its own code. An objective on which
 /// nothing was measured is no pass.
 pub fn with_load(verdict: Verdict, load: &LoadSummary) -> (Verdict, u8) {
     let missed = |slos: &[SloResult]| slos.iter().any(|s| !s.advisory && s.state != SloState::Met);
     let verdict = match verdict {
         Verdict::Pass if missed(&load.validity) => Verdict::Invalid,
-        Verdict::Pass if missed(&load.slos) => Verdict::SloMissed,
+        Verdict::Pass if load.stopped || missed(&load.slos) => Verdict::SloMissed,
         other => other,
     };
     (verdict, exit_code(verdict))

@@ -74,6 +74,7 @@ fn run(folder: &Path, shard: Option<ShardName>) -> LoadSummary {
         elapsed_us: 6_400_000,
         ended_us: 6_000_000,
         ended_early: None,
+        stopped: false,
         stages: &stages,
         arrivals: recorder.arrivals(),
         cells: recorder.cells(),

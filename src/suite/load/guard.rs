@@ -11,11 +11,13 @@ pub(super) struct Guard {
     /// Requests and failures of the latest seconds, newest last.
     seconds: VecDeque<(u64, u64)>,
     before: (u64, u64),
+    /// Failures ended the load.
+    pub stopped: bool,
 }
 
 impl Guard {
     pub(super) fn new(stop_when: Vec<StopWhen>, budget: Budget) -> Guard {
-        Guard { stop_when, budget, seconds: VecDeque::new(), before: (0, 0) }
+        Guard { stop_when, budget, seconds: VecDeque::new(), before: (0, 0), stopped: false }
     }
 
     /// Takes the sums at the end of a second; says why the load is to end, if it is.
@@ -27,7 +29,9 @@ impl Guard {
         while self.seconds.len() > longest {
             self.seconds.pop_front();
         }
-        self.too_many_failures().or_else(|| self.used_up(sums))
+        let failures = self.too_many_failures();
+        self.stopped |= failures.is_some();
+        failures.or_else(|| self.used_up(sums))
     }
 
     fn too_many_failures(&self) -> Option<String> {

@@ -63,6 +63,8 @@ pub struct Ticked {
     pub rest: Interval,
     /// Why the load was ended before its schedule.
     pub ended_early: Option<String>,
+    /// A stop condition ended it.
+    pub stopped: bool,
     /// Place of the objective that ended it.
     pub aborted: Option<usize>,
     /// The generator over the load.
@@ -144,6 +146,7 @@ impl Ticker {
         let objective = ticked.aborted.and_then(|at| self.workload.slos.get(at));
         let missed = objective.map(|slo| format!("the objective `{}` was missed", slo.text));
         ticked.ended_early = missed.or_else(|| guard.look(sums));
+        ticked.stopped = guard.stopped;
         if ticked.ended_early.is_some() {
             self.no_more.cancel();
             self.meter.end_at(self.on_schedule());
