@@ -25,13 +25,29 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(super) struct Flight {
     pub(super) sent: Instant,
     pub(super) timing: Timing,
-    pub(super) head: Option<hyper::http::response::Parts>,
+    pub(super) head: Option<Head>,
     pub(super) body: Arrivals,
 }
 
 impl Flight {
     pub(super) fn new(keep_body: usize) -> Flight {
         Flight { sent: Instant::now(), timing: Timing::default(), head: None, body: Arrivals::new(keep_body) }
+    }
+}
+
+/// A response head as it came. Its texts are copies: what hyper hands out keeps the whole read buffer of the connection for as
+/// long as a stream is open.
+pub(super) struct Head {
+    pub(super) version: hyper::Version,
+    pub(super) status: u16,
+    pub(super) headers: Vec<(String, String)>,
+}
+
+impl Head {
+    fn of(parts: &hyper::http::response::Parts) -> Head {
+        let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
+        Head { version: parts.version, status: parts.status.as_u16(), headers: headers.collect() }
     }
 }
 
@@ -59,7 +75,8 @@ pub(super) async fn run(
         let reused = pooled.is_some();
         let mut sender = match pooled.take() {
             Some(sender) => sender,
-            None => open(&host, target, &call.limits, tls, &mut flight.timing).await?,
+            // On the heap: a handshake is larger than all the rest, and nothing is left of it when it is done.
+            None => Box::pin(open(&host, target, &call.limits, tls, &mut flight.timing)).await?,
         };
         progress.hand_over();
         match head(&mut sender, target, call).await {
@@ -139,7 +156,8 @@ async fn body(
         progress.wait_for_event(true);
     }
     flight.body.announce(body.size_hint().exact().unwrap_or(0));
-    flight.head = Some(parts);
+    flight.head = Some(Head::of(&parts));
+    drop(parts);
     let max = shared.options.max_body;
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| of_exchange(&e, "in the middle of the body"))?;

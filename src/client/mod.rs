@@ -180,10 +180,6 @@ impl Shared {
     fn reply(&self, flight: Flight, faulty: bool) -> Option<Reply> {
         let head = flight.head?;
         let body = flight.body;
-        let header = |(name, value): (&hyper::header::HeaderName, &hyper::header::HeaderValue)| {
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            (name.as_str().to_owned(), self.redactor.text(value))
-        };
         self.kept.fetch_add(body.kept.len() as u64, Relaxed);
         let cut = faulty || body.received > body.kept.len() as u64;
         let (kept, edits) = self.redactor.bytes(body.kept, cut);
@@ -191,8 +187,8 @@ impl Shared {
         redact::shift_reads(&mut reads, &edits);
         Some(Reply {
             http_version: version(head.version).to_owned(),
-            status: head.status.as_u16(),
-            headers: head.headers.iter().map(header).collect(),
+            status: head.status,
+            headers: head.headers.into_iter().map(|(name, value)| (name, self.redactor.text(value))).collect(),
             body: into_body(kept),
             body_bytes: body.received,
             reads,

@@ -162,7 +162,8 @@ async fn run_once(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str) ->
         return Err(Halt::Stopped);
     }
     match &step.action {
-        Action::Parallel(parallel) => run_parallel(walk, lane, step, parallel).await?,
+        // On the heap, as all that not every step needs: an open stream has the size of the largest way through here.
+        Action::Parallel(parallel) => Box::pin(run_parallel(walk, lane, step, parallel)).await?,
         Action::Pause(time) => sleep(*time, &lane.stop).await?,
         _ => run_request(walk, lane, step, about).await?,
     }
@@ -219,7 +220,7 @@ async fn run_request(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str)
     };
     let (exchange, beside) = match during {
         None => (send(walk, lane, step, built, None).await, Ok(())),
-        Some(during) => send_beside(walk, lane, step, built, during).await,
+        Some(during) => Box::pin(send_beside(walk, lane, step, built, during)).await,
     };
     if is_stopped(&exchange, lane) {
         return Err(Halt::Stopped);
