@@ -29,7 +29,14 @@ pub(super) struct Flight {
     pub(super) body: Arrivals,
 }
 
-/// A response head. Copied: the head as hyper gives it keeps the buffer alive that it was read into.
+impl Flight {
+    pub(super) fn new(keep_body: usize) -> Flight {
+        Flight { sent: Instant::now(), timing: Timing::default(), head: None, body: Arrivals::new(keep_body) }
+    }
+}
+
+/// A response head as it came. Its texts are copies: what hyper hands out keeps the whole read buffer of the connection for as
+/// long as a stream is open.
 pub(super) struct Head {
     pub(super) version: hyper::Version,
     pub(super) status: u16,
@@ -41,12 +48,6 @@ impl Head {
         let text = |value: &header::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
         let headers = parts.headers.iter().map(|(name, value)| (name.as_str().to_owned(), text(value)));
         Head { version: parts.version, status: parts.status.as_u16(), headers: headers.collect() }
-    }
-}
-
-impl Flight {
-    pub(super) fn new(keep_body: usize) -> Flight {
-        Flight { sent: Instant::now(), timing: Timing::default(), head: None, body: Arrivals::new(keep_body) }
     }
 }
 
@@ -74,7 +75,8 @@ pub(super) async fn run(
         let reused = pooled.is_some();
         let mut sender = match pooled.take() {
             Some(sender) => sender,
-            None => open(&host, target, &call.limits, tls, &mut flight.timing).await?,
+            // On the heap: a handshake is larger than all the rest, and nothing is left of it when it is done.
+            None => Box::pin(open(&host, target, &call.limits, tls, &mut flight.timing)).await?,
         };
         progress.hand_over();
         match head(&mut sender, target, call).await {

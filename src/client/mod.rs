@@ -180,7 +180,6 @@ impl Shared {
     fn reply(&self, flight: Flight, faulty: bool) -> Option<Reply> {
         let head = flight.head?;
         let body = flight.body;
-        let headers = head.headers.into_iter().map(|(name, value)| (name, self.redactor.text(value)));
         self.kept.fetch_add(body.kept.len() as u64, Relaxed);
         let cut = faulty || body.received > body.kept.len() as u64;
         let (kept, edits) = self.redactor.bytes(body.kept, cut);
@@ -189,7 +188,7 @@ impl Shared {
         Some(Reply {
             http_version: version(head.version).to_owned(),
             status: head.status,
-            headers: headers.collect(),
+            headers: head.headers.into_iter().map(|(name, value)| (name, self.redactor.text(value))).collect(),
             body: into_body(kept),
             body_bytes: body.received,
             reads,

@@ -44,11 +44,13 @@ fn base_path(base_url: &str) -> &str {
     after_scheme.find('/').and_then(|slash| after_scheme.get(slash..)).unwrap_or("")
 }
 
+/// Whether there is anything to clean up.
+pub(super) fn is_due(walk: &Walk<'_>) -> bool {
+    !walk.scenario.finally.is_empty() || !(walk.session.keep || walk.log().conversations.is_empty())
+}
+
 /// Runs the clean-up. After a stop it gets the session's grace time and no more, or less where the visit is in a hurry.
 pub(super) async fn run(walk: &Walk<'_>, mut lane: Lane) {
-    if walk.scenario.finally.is_empty() && (walk.session.keep || walk.log().conversations.is_empty()) {
-        return;
-    }
     let patience = CancellationToken::new();
     lane.stop = patience.clone();
     let work = async {

@@ -233,7 +233,10 @@ async fn walk(session: &Session, scenario: &Scenario, app: &AppTarget, visit: &V
     };
     let ended = run_steps(&walk, &mut lane, &scenario.steps).await.err();
     let elapsed = began.elapsed();
-    Box::pin(cleanup::run(&walk, lane)).await;
+    if cleanup::is_due(&walk) {
+        // On the heap: few streams need it, and all of them would carry its size.
+        Box::pin(cleanup::run(&walk, lane)).await;
+    }
     ScenarioRun { began, elapsed, ..conclude(&walk, ended) }
 }
 
@@ -294,6 +297,38 @@ mod tests {
         };
         let inputs = if required { vec![field] } else { vec![] };
         App { label: "x".into(), mode: Some(mode), inputs, form_known: true, server_version: None }
+    }
+
+    /// Ten thousand open streams hold ten thousand of these.
+    #[test]
+    fn what_an_open_stream_holds_is_small() {
+        let app = AppTarget { app: app(AppMode::Chat, false), key: "k".into() };
+        let target = super::super::Target { base_url: "http://127.0.0.1:1/v1".into(), apps: vec![app.clone()] };
+        let options = super::super::SessionOptions {
+            client: crate::client::Options::default(),
+            run_id: "r".into(),
+            seed: 1,
+            stop: CancellationToken::new(),
+            pace: Default::default(),
+            keep: false,
+            grace: Duration::ZERO,
+            first_id: 1,
+        };
+        let session = Session::new(target, options, super::super::Sink::collect());
+        let scenario = scenario(vec![]);
+        let visit = Visit::first(CancellationToken::new());
+        let walk = Walk {
+            session: &session,
+            scenario: &scenario,
+            app: &app,
+            visit: &visit,
+            filled: Ok(Map::new()),
+            log: Mutex::default(),
+        };
+        let mut lane = Lane::new(Map::new(), Default::default(), Renderer::new(1), visit.stop.clone());
+        let steps = size_of_val(&*run_steps(&walk, &mut lane, &scenario.steps));
+        let whole = size_of_val(&run_scenario(&session, &scenario, 0, visit.clone()));
+        assert!(steps < 8 << 10 && whole < 2 << 10, "{steps} bytes for its steps, {whole} for the rest");
     }
 
     #[test]

@@ -181,6 +181,7 @@ async fn run_once(walk: &Walk<'_>, lane: &mut Lane, step: &Step, about: &str) ->
         return Err(Halt::Stopped);
     }
     match &step.action {
+        // On the heap, as all that not every step needs: an open stream has the size of the largest way through here.
         Action::Parallel(parallel) => Box::pin(run_parallel(walk, lane, step, parallel)).await?,
         Action::Pause(time) => sleep(*time, lane).await?,
         _ => run_request(walk, lane, step, about).await?,
