@@ -16,7 +16,7 @@ use crate::store::{self, Barrier};
 use crate::suite::load::{Drive, DriveError, Driven, drive};
 use crate::suite::report::build_load;
 use crate::suite::select::NOT_ASKED;
-use crate::suite::{Choice, ExamineError, Facts, RuleFilter};
+use crate::suite::{Choice, ExamineError, Facts, Request, RuleFilter};
 use crate::workload::{Arrivals, Shard, Workload};
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +45,9 @@ pub async fn attack(
     let scenarios = planned.scenarios.iter().map(|(scenario, _)| Arc::clone(scenario)).collect();
     let choice = Choice { scenarios, slow: true, ..Choice::default() };
     let watch = Arc::new(LoadWatch::new(folder, (args.output.quiet, args.no_live), &planned.workload, stop));
-    let request = chosen.request(choice.clone(), args.target.keep, stop);
+    // Together shards are one run: what they send does not depend on which of them sends it.
+    let run_id = (planned.shard != Shard::WHOLE).then(|| planned.config_hash.chars().take(8).collect());
+    let request = Request { run_id, ..chosen.request(choice.clone(), args.target.keep, stop) };
     let driven = drive(Drive {
         request,
         workload: planned.workload.clone(),

@@ -65,6 +65,7 @@ async fn examine(args: &SnapshotArgs) -> Result<Examination, Failure> {
         profile: chosen.profile,
         choice: scenarios::choose(&args.scenarios, false)?,
         seed: chosen.seed,
+        run_id: None,
         keep: args.target.keep,
         think: false,
         client: chosen.client.clone(),

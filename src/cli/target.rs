@@ -45,6 +45,7 @@ impl Chosen {
             profile: self.profile,
             choice,
             seed: self.seed,
+            run_id: None,
             keep,
             think: false,
             client: self.client.clone(),

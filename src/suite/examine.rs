@@ -22,6 +22,8 @@ pub struct Request {
     pub choice: Choice,
     /// Seed of everything made up.
     pub seed: u64,
+    /// Id of the run, part of the default end users; `None` makes up a new one. Shards of a load share theirs.
+    pub run_id: Option<String>,
     /// Leave what was created on the server.
     pub keep: bool,
     /// Sleep the think times of the scenarios: right for a load, a waste of time for a check.
@@ -91,7 +93,8 @@ pub struct Examination {
 /// The target cannot be asked anything, or no scenario fits.
 pub async fn prepare(request: Request, sink: Sink) -> Result<Prepared, ExamineError> {
     let started = (SystemTime::now(), request.client.epoch);
-    let run_id = format!("{:08x}", fastrand::Rng::with_seed(request.seed ^ unix_us(started.0)).u32(..));
+    let new_id = || format!("{:08x}", fastrand::Rng::with_seed(request.seed ^ unix_us(started.0)).u32(..));
+    let run_id = request.run_id.clone().unwrap_or_else(new_id);
     let options = |first_id| SessionOptions {
         client: request.client.clone(),
         run_id: run_id.clone(),

@@ -174,6 +174,7 @@ async fn examine(
         profile,
         choice: Choice { scenarios: suite, slow, whole_suite: true, ..Choice::default() },
         seed: 1,
+        run_id: None,
         keep: false,
         think: false,
         client: Options { epoch: Instant::now(), max_in_flight: 48, ..Options::default() },

@@ -75,6 +75,7 @@ async fn examined(version: emulator::Profile, slow: bool) -> Examination {
             ..Choice::default()
         },
         seed: 11,
+        run_id: None,
         keep: false,
         think: false,
         client: Options { epoch: Instant::now(), max_in_flight: 64, ..Options::default() },

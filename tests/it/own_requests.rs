@@ -24,6 +24,7 @@ async fn examined(steps: &str) -> Examination {
         profile: None,
         choice: Choice { scenarios: vec![Arc::new(scenario)], slow: false, whole_suite: false, ..Choice::default() },
         seed: 3,
+        run_id: None,
         keep: false,
         think: false,
         client: Options { epoch: Instant::now(), ..Options::default() },

@@ -91,6 +91,7 @@ async fn findings(
         profile: Profile::by_id(version.id()),
         choice: Choice { scenarios, slow: false, whole_suite: false, ..Choice::default() },
         seed: 7,
+        run_id: None,
         keep: false,
         think: false,
         client: Options { epoch: Instant::now(), max_in_flight: 64, ..Options::default() },
