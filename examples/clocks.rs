@@ -31,7 +31,8 @@ fn call(base_url: &str, key: &str) -> Call {
     }
 }
 
-async fn measure(client: &Client, call: Call) -> Result<(String, Sample), Problem> {
+/// Message id, what was measured, and the time it took to connect: the server cannot know of that.
+async fn measure(client: &Client, call: Call) -> Result<(String, Sample, u64), Problem> {
     let recorded = client.send(call, None, &CancellationToken::new()).await;
     let exchange = Exchange {
         id: 1,
@@ -46,7 +47,7 @@ async fn measure(client: &Client, call: Call) -> Result<(String, Sample), Proble
     let id = body.split_once("\"message_id\":\"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or_default();
     let sample = sample(&exchange, Some(AppMode::Completion)).ok_or("no generation")?;
     sample.outcome.map_err(|class| format!("failed: {} ({body})", class.as_str()))?;
-    Ok((id.to_owned(), sample))
+    Ok((id.to_owned(), sample, exchange.timing.connect_us.unwrap_or_default()))
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -63,19 +64,18 @@ async fn main() -> Result<(), Problem> {
         }
         Ok::<_, Problem>(samples)
     });
-    let samples: Vec<(String, Sample)> =
-        futures_util::future::try_join_all(users).await?.into_iter().flatten().collect();
+    let samples: Vec<_> = futures_util::future::try_join_all(users).await?.into_iter().flatten().collect();
     let played = std::fs::read_to_string(record)?;
     let played: Vec<Value> = played.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
     let by_id: HashMap<&str, &Value> = played.iter().filter_map(|p| Some((p["message_id"].as_str()?, p))).collect();
     let (mut ttft, mut gaps, mut e2e) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, sample) in &samples {
+    for (id, sample, connect) in &samples {
         let played = by_id.get(id.as_str()).ok_or("a stream is not in the record")?;
         let received = played["received_us"].as_u64().ok_or("no received_us")?;
         let events: Vec<u64> = played["events_us"].as_array().into_iter().flatten().filter_map(Value::as_u64).collect();
         let (Some(first), Some(last)) = (events.first(), events.last()) else { continue };
-        ttft.push(sample.ttft_us.unwrap_or_default().abs_diff(first - received));
-        e2e.push(sample.e2e_us.abs_diff(last - received));
+        ttft.push(sample.ttft_us.unwrap_or_default().abs_diff(first - received + connect));
+        e2e.push(sample.e2e_us.abs_diff(last - received + connect));
         let theirs = events.windows(2).map(|pair| pair[1] - pair[0]);
         gaps.extend(sample.gaps_us.iter().zip(theirs).map(|(ours, theirs)| ours.abs_diff(theirs)));
     }
