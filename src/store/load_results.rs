@@ -184,7 +184,7 @@ impl Iterator for Seconds {
     }
 }
 
-/// The time of a run, cut into blocks for [`crate::metrics::compare`].
+/// The time of a run, cut into blocks for [`crate::metrics::compare()`].
 ///
 /// # Errors
 /// [`StoreError`] with the log of latencies.
