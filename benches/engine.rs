@@ -18,6 +18,7 @@ use difyprobe::flow::{AppTarget, Finished, Pace, Session, SessionOptions, Sink, 
 use difyprobe::machine::{cpu_time, raise_descriptor_limit, resident_memory};
 use difyprobe::model::{App, AppMode};
 use difyprobe::scenario::parse;
+use difyprobe::workload::Shard;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -220,7 +221,7 @@ async fn idle(count: u64) {
     let most = usize::try_from(count).expect("a count");
     // They are launched ahead of the second in which they are needed, and wait for it.
     let users_at = move |at_us: u64| if at_us < 1_000_000 { 0 } else { most };
-    let model = Model::Closed { users_at: Arc::new(users_at), most, iterations: None };
+    let model = Model::Closed { users_at: Arc::new(users_at), most, iterations: None, shard: Shard::WHOLE };
     let plan = plan("blocking", model, Duration::from_secs(10));
     let Shape::Load(Load { started, .. }) = &plan.shape else { return };
     let started = started.clone();

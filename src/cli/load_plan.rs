@@ -58,18 +58,19 @@ pub fn plan(args: &LoadArgs, env: Lookup<'_>) -> Result<Planned, Failure> {
     }
     check_objectives(&draft)?;
     let (shard, note) = shard::choose(args.together.shard.as_deref(), env)?;
-    if shard != Shard::WHOLE && draft.workload.arrivals.model() == "closed" {
-        let help = "take --rate, or `--shard 0/1` to run all users in each process";
-        return Err(Failure::usage(format!("a closed load has no schedule that shards could share: {help}")));
-    }
     let seed = args.target.seed.or(draft.workload.seed);
     if seed.is_none() && shard != Shard::WHOLE {
         return Err(Failure::usage("shards share a schedule: give all of them the same --seed"));
     }
     let seed = seed.unwrap_or_else(|| fastrand::u64(..));
     let weights: Vec<u32> = draft.workload.scenarios.iter().map(|share| share.weight).collect();
-    Schedule::new(&draft.workload.arrivals, &weights, seed)
+    let schedule = Schedule::new(&draft.workload.arrivals, &weights, seed)
         .map_err(|e| Failure::usage(format!("the schedule cannot be made: {e}")))?;
+    let (users, shards) = (schedule.peak_users(), shard.count as usize);
+    if draft.workload.arrivals.model() == "closed" && users < shards {
+        let help = "take fewer shards or more users";
+        return Err(Failure::usage(format!("{users} users are too few for {shards} shards: {help}")));
+    }
     let start_at_unix_us = args.together.start_at.as_deref().map(start_at).transpose()?;
     let texts: Vec<&[u8]> = draft.texts.iter().map(Vec::as_slice).collect();
     Ok(Planned {

@@ -146,7 +146,7 @@ fn flags_that_make_no_sense_say_so() {
         ("chat --rate 5 --duration 1s --max-cost USD=1 --max-cost usd=2", "USD has a limit already"),
         ("chat --rate 5 --duration 1s --shard 4/4 --seed 1", "0/4 to 3/4"),
         ("chat --rate 5 --duration 1s --shard 0/4", "the same --seed"),
-        ("chat --users 5 --duration 1s --shard 0/4 --seed 1", "a closed load has no schedule that shards could share"),
+        ("chat --users 3 --duration 1s --shard 0/4 --seed 1", "3 users are too few for 4 shards"),
         ("chat --rate 5 --duration 1s --start-at soon", "write milliseconds since 1970"),
         ("chat --rate 5 --duration 1s --start-at 1764000000", "no milliseconds since 1970"),
         ("chat --rate 5 --duration 1s --name ../x", "it names a folder"),

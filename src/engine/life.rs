@@ -5,10 +5,11 @@ use super::count::{EngineResult, Spot};
 use super::gate::{Gate, Passed};
 use super::plan::{Job, Load, Model, Plan, Shape, schedule};
 use super::staff::Staff;
-use super::start::{StartAt, Started};
+use super::start::Started;
 use super::{Flow, load};
 use crate::flow::{ScenarioRun, Session, Visit};
 use crate::model::Outcome;
+use crate::workload::Shard;
 use futures_util::FutureExt;
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
@@ -41,6 +42,8 @@ pub(super) struct Pool {
     stages: Vec<Duration>,
     /// A load by a schedule: sends are planned, and a stop is in a hurry.
     scheduled: bool,
+    /// Numbers what users of a closed load do.
+    shard: Shard,
     round: Vec<usize>,
     next: AtomicU64,
     tickets: Vec<AtomicU64>,
@@ -56,7 +59,11 @@ pub(super) async fn run(plan: Plan, session: Arc<Session>, flow: Flow) -> Result
     let weights: Vec<u32> = plan.jobs.iter().map(|j| j.weight).collect();
     let (started, stages, scheduled) = match &plan.shape {
         Shape::Load(load) => (load.started.clone(), load.stages.clone(), true),
-        Shape::Once { .. } | Shape::Closed { .. } => (Started::default(), Vec::new(), false),
+        Shape::Once { .. } => (Started::default(), Vec::new(), false),
+    };
+    let shard = match &plan.shape {
+        Shape::Load(Load { model: Model::Closed { shard, .. }, .. }) => *shard,
+        Shape::Load(_) | Shape::Once { .. } => Shard::WHOLE,
     };
     let pool = Arc::new(Pool {
         cut: session.stop.child_token(),
@@ -70,22 +77,11 @@ pub(super) async fn run(plan: Plan, session: Arc<Session>, flow: Flow) -> Result
         started,
         stages,
         scheduled,
+        shard,
     });
     let ended = match plan.shape {
         Shape::Once { at_once } => once(&pool, at_once).await,
-        Shape::Load(load) => load::run(&pool, load, None, plan.grace).await,
-        Shape::Closed { users, duration, iterations, gate } => {
-            let most = users as usize;
-            let load = Load {
-                model: Model::Closed { users_at: Arc::new(move |_| most), most, iterations },
-                length: duration,
-                stages: Vec::new(),
-                start: StartAt::Now,
-                started: pool.started.clone(),
-                no_more: CancellationToken::new(),
-            };
-            load::run(&pool, load, gate, plan.grace).await
-        }
+        Shape::Load(load) => load::run(&pool, load, plan.grace).await,
     };
     if ended.is_err() {
         pool.cut.cancel();
@@ -149,9 +145,10 @@ impl Pool {
         });
     }
 
-    /// Scenario after scenario, as long as the gate is open and there are iterations left.
-    pub(super) async fn live(&self, vu: u32, iterations: Option<u32>, gate: &Gate) {
-        let number = usize::try_from(vu).unwrap_or(usize::MAX);
+    /// Scenario after scenario, as long as the gate is open to this process's `number`th user and there are iterations left.
+    pub(super) async fn live(&self, number: u32, iterations: Option<u32>, gate: &Gate) {
+        let vu = u32::try_from(self.shard.nth(u64::from(number))).unwrap_or(u32::MAX);
+        let number = usize::try_from(number).unwrap_or(usize::MAX);
         let mut iteration = 0;
         // The next scenario is to begin as soon as its user is free, so whatever passes until then is lateness of ours.
         let mut free = Instant::now();
@@ -180,14 +177,14 @@ impl Pool {
 
     /// The next job of the load, over all virtual users.
     fn deal(&self) -> Option<(usize, &Job)> {
-        let number = self.next.fetch_add(1, Relaxed);
+        let number = self.shard.nth(self.next.fetch_add(1, Relaxed));
         let place = number.checked_rem(self.round.len() as u64)?;
         let index = *self.round.get(usize::try_from(place).ok()?)?;
         Some((index, self.jobs.get(index)?))
     }
 
     fn ticket(&self, job: usize) -> u64 {
-        self.tickets.get(job).map_or(0, |count| count.fetch_add(1, Relaxed))
+        self.shard.nth(self.tickets.get(job).map_or(0, |count| count.fetch_add(1, Relaxed)))
     }
 
     /// Where in a load this moment is.

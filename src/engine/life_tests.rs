@@ -1,3 +1,4 @@
+use super::super::start::StartAt;
 use super::*;
 use crate::client::Options;
 use crate::flow::{Pace, SessionOptions, Sink, Target};
@@ -48,7 +49,16 @@ fn plan(jobs: Vec<Job>, shape: Shape) -> Plan {
 }
 
 fn closed(users: u32, duration: Option<Duration>, iterations: Option<u32>) -> Shape {
-    Shape::Closed { users, duration, iterations, gate: None }
+    let most = users as usize;
+    let model = Model::Closed { users_at: Arc::new(move |_| most), most, iterations, shard: Shard::WHOLE };
+    Shape::Load(Load {
+        model,
+        length: duration,
+        stages: Vec::new(),
+        start: StartAt::Now,
+        started: Started::default(),
+        no_more: CancellationToken::new(),
+    })
 }
 
 const ONCE: Shape = Shape::Once { at_once: 0 };
@@ -174,25 +184,6 @@ async fn weights_hold_over_all_users_also_with_fewer_users_than_jobs() {
         let counts: Vec<u32> = counts.lock().unwrap().values().copied().collect();
         assert_eq!(counts, [70, 20, 10], "{users} users");
     }
-}
-
-#[tokio::test]
-async fn a_gate_holds_users_back() {
-    let gate = Arc::new(Gate::new(1));
-    let gated = Arc::clone(&gate);
-    let seen: Arc<Mutex<Vec<u32>>> = Arc::default();
-    let kept = Arc::clone(&seen);
-    let work = flow(move |_, visit| {
-        let mut seen = kept.lock().unwrap();
-        seen.push(visit.vu);
-        if visit.vu == 0 && visit.iteration == 4 {
-            gate.set(2);
-        }
-        async { tokio::task::yield_now().await }
-    });
-    let shape = Shape::Closed { users: 2, duration: None, iterations: Some(5), gate: Some(gated) };
-    run(plan(vec![job("a", 1)], shape), session(Duration::ZERO), work).await.unwrap();
-    assert_eq!(*seen.lock().unwrap(), [0, 0, 0, 0, 0, 1, 1, 1, 1, 1]);
 }
 
 #[tokio::test]

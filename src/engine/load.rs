@@ -56,19 +56,14 @@ impl Ending {
     }
 }
 
-/// Runs a load; `gate` takes the place of its users' schedule.
-pub(super) async fn run(
-    pool: &Arc<Pool>,
-    load: Load,
-    gate: Option<Arc<Gate>>,
-    drain: Duration,
-) -> Result<(), EngineError> {
+/// Runs a load.
+pub(super) async fn run(pool: &Arc<Pool>, load: Load, drain: Duration) -> Result<(), EngineError> {
     let Load { model, length, start, no_more, .. } = load;
     let ending = Ending { length, no_more, cut: pool.cut.clone() };
     let mut staff = match model {
         Model::Open { arrivals, max_in_flight } => open(pool, arrivals, max_in_flight, &start, ending).await?,
-        Model::Closed { users_at, most, iterations } => {
-            let users = Users { at: users_at, most, iterations, gate };
+        Model::Closed { users_at, most, iterations, .. } => {
+            let users = Users { at: users_at, most, iterations };
             closed(pool, users, &start, &ending).await?
         }
     };
@@ -152,7 +147,6 @@ struct Users {
     at: Arc<dyn Fn(u64) -> usize + Send + Sync>,
     most: usize,
     iterations: Option<u32>,
-    gate: Option<Arc<Gate>>,
 }
 
 async fn closed(pool: &Arc<Pool>, users: Users, start: &StartAt, ending: &Ending) -> Result<Staff, EngineError> {
@@ -161,8 +155,7 @@ async fn closed(pool: &Arc<Pool>, users: Users, start: &StartAt, ending: &Ending
     }
     let planned = users.iterations.map_or(0, |i| u64::from(i).saturating_mul(users.most as u64));
     pool.session.progress.runs_planned.store(planned, Relaxed);
-    let moved = users.gate.is_none();
-    let gate = users.gate.unwrap_or_else(|| Arc::new(Gate::new(0)));
+    let gate = Arc::new(Gate::new(0));
     let life = user(pool, Arc::clone(&gate), users.iterations);
     let mut staff = Staff::new();
     let needed = |at_us: u64| (users.at)(at_us).max((users.at)(at_us.saturating_add(AHEAD_US)));
@@ -182,9 +175,7 @@ async fn closed(pool: &Arc<Pool>, users: Users, start: &StartAt, ending: &Ending
             break;
         }
         let at_us = u64::try_from(at.as_micros()).unwrap_or(u64::MAX);
-        if moved {
-            gate.set((users.at)(at_us));
-        }
+        gate.set((users.at)(at_us));
         staff.hire_up_to(needed(at_us), users.most, &life);
         let all = staff.hired() >= users.most;
         tokio::select! {

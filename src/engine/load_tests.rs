@@ -7,6 +7,7 @@ use super::super::start::Started;
 use super::*;
 use crate::flow::{Session, Visit};
 use crate::store::Barrier;
+use crate::workload::Shard;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Mutex, PoisonError};
@@ -249,7 +250,7 @@ async fn users_follow_their_ramp_up_and_down_and_finish_what_they_began() {
         300_000..600_000 => 6,
         _ => 1,
     };
-    let model = Model::Closed { users_at: Arc::new(users_at), most: 6, iterations: None };
+    let model = Model::Closed { users_at: Arc::new(users_at), most: 6, iterations: None, shard: Shard::WHOLE };
     let mut load = load(model, 1_000 * MS);
     load.stages = vec![300 * MS, 600 * MS, 1_000 * MS];
     let result = run_load(load, session(Duration::ZERO), 10_000 * MS, work).await;
@@ -287,7 +288,7 @@ async fn a_scenario_of_a_closed_load_is_planned_for_the_end_of_the_one_before() 
         note((visit.planned.unwrap(), Instant::now()));
         tokio::time::sleep(10 * MS)
     });
-    let model = Model::Closed { users_at: Arc::new(|_| 1), most: 1, iterations: Some(3) };
+    let model = Model::Closed { users_at: Arc::new(|_| 1), most: 1, iterations: Some(3), shard: Shard::WHOLE };
     let load = Load { length: None, ..load(model, Duration::ZERO) };
     let result = run_load(load, session(Duration::ZERO), Duration::ZERO, work).await;
     assert_eq!(result.begun, 3);
@@ -296,6 +297,32 @@ async fn a_scenario_of_a_closed_load_is_planned_for_the_end_of_the_one_before() 
         let ((_, began), (planned, next)) = (pair[0], pair[1]);
         assert!(planned >= began + 10 * MS && planned <= next);
     }
+}
+
+#[tokio::test]
+async fn shards_of_a_closed_load_share_its_users_and_its_tickets() {
+    let (seen, note) = keep();
+    let note = Arc::new(note);
+    for index in 0..2 {
+        let note = Arc::clone(&note);
+        let work = flow(move |_, visit: Visit| {
+            note((visit.vu, visit.ticket));
+            async {}
+        });
+        // Of 5 users shard 0 has three and shard 1 two.
+        let most = 3 - index as usize;
+        let shard = Shard { index, count: 2 };
+        let model = Model::Closed { users_at: Arc::new(move |_| most), most, iterations: Some(2), shard };
+        let load = Load { length: None, ..load(model, Duration::ZERO) };
+        run_load(load, session(Duration::ZERO), Duration::ZERO, work).await;
+    }
+    let mut seen = seen.lock().unwrap().clone();
+    seen.sort_unstable();
+    let (mut users, mut tickets): (Vec<u32>, Vec<u64>) = seen.iter().copied().unzip();
+    users.dedup();
+    tickets.sort_unstable();
+    assert_eq!(users, [0, 1, 2, 3, 4]);
+    assert_eq!(tickets, [0, 1, 2, 3, 4, 5, 6, 7, 8, 10], "each once: six of shard 0, four of shard 1");
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ mod start;
 
 pub use attack::{EngineError, interrupt};
 pub use count::{Begun, EngineResult};
-pub use gate::Gate;
+
 pub use plan::{Arrival, Job, Load, Model, Plan, Shape, schedule};
 pub use start::{Start, StartAt, Started};
 

@@ -1,8 +1,8 @@
 //! What is to be run, and who runs what.
 
-use super::gate::Gate;
 use super::start::{StartAt, Started};
 use crate::scenario::ast::Scenario;
+use crate::workload::Shard;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
@@ -25,17 +25,6 @@ pub enum Shape {
     Once {
         /// Jobs under way at the same time; 0 means all.
         at_once: usize,
-    },
-    /// A fixed number of virtual users, each beginning the next scenario when one is done.
-    Closed {
-        /// Virtual users.
-        users: u32,
-        /// After this no scenario is begun; `None` leaves the end to `iterations` or to the stop token.
-        duration: Option<Duration>,
-        /// Scenarios that each virtual user runs.
-        iterations: Option<u32>,
-        /// Holds virtual users back. `None` lets all of them run.
-        gate: Option<Arc<Gate>>,
     },
     /// A load by a schedule.
     Load(Load),
@@ -74,6 +63,8 @@ pub enum Model {
         most: usize,
         /// Scenarios that each user runs.
         iterations: Option<u32>,
+        /// Whose users they are: their numbers and tickets are those that are this shard's, so that no two shards use the same.
+        shard: Shard,
     },
 }
 

@@ -71,6 +71,16 @@ pub enum Arrivals {
     },
 }
 
+impl Workload {
+    /// The limits of one shard: its part of those of the whole load.
+    pub fn limited_to(mut self, shard: Shard) -> Workload {
+        self.requests = self.requests.map(|most| shard.part(most));
+        self.budget.tokens = self.budget.tokens.map(|most| shard.part(most));
+        self.budget.cost.iter_mut().for_each(|(_, most)| *most = shard.part(*most));
+        self
+    }
+}
+
 impl Arrivals {
     /// Labels of the stages; of a replay `replay`.
     pub fn labels(&self) -> Vec<&str> {
@@ -147,8 +157,38 @@ impl Shard {
     /// The whole schedule.
     pub const WHOLE: Shard = Shard { index: 0, count: 1 };
 
+    /// The number over all shards of this shard's `n`th thing.
+    pub fn nth(self, n: u64) -> u64 {
+        n.saturating_mul(u64::from(self.count.max(1))).saturating_add(u64::from(self.index))
+    }
+
+    /// This shard's part of a number of things: all parts together are the whole.
+    pub fn part(self, whole: u64) -> u64 {
+        let (index, count) = (u64::from(self.index), u64::from(self.count.max(1)));
+        whole / count + u64::from(index < whole % count)
+    }
+
     /// Whether an arrival is this shard's.
     pub fn takes(self, arrival: u64) -> bool {
         arrival % u64::from(self.count.max(1)) == u64::from(self.index)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_parts_and_the_numbers_of_all_shards_are_those_of_the_whole() {
+        for count in [1, 2, 3, 7] {
+            let shards: Vec<Shard> = (0..count).map(|index| Shard { index, count }).collect();
+            for whole in [0, 1, 5, 12, 100] {
+                let numbers = shards.iter().flat_map(|shard| (0..shard.part(whole)).map(|n| shard.nth(n)));
+                let mut numbers: Vec<u64> = numbers.collect();
+                numbers.sort_unstable();
+                assert_eq!(numbers, (0..whole).collect::<Vec<_>>(), "{whole} in {count} shards");
+                assert!(shards.iter().all(|s| (0..s.part(whole)).all(|n| s.takes(s.nth(n)))));
+            }
+        }
     }
 }

@@ -5,6 +5,7 @@ use difyprobe::engine::{Arrival, EngineResult, Job, Load, Model, Plan, Shape, St
 use difyprobe::flow::{Session, SessionOptions};
 use difyprobe::model::{Exchange, Outcome};
 use difyprobe::scenario::parse;
+use difyprobe::workload::Shard;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -105,7 +106,9 @@ fn an_interrupt_ends_a_run_as_well() {
 async fn a_closed_load_of_four_users_ends_in_time() {
     let server = Arc::new(Server { mode: Some("chat"), ..Server::default() });
     let session = session(&serve(&server).await, SessionOptions { keep: true, ..options() }).await;
-    let shape = Shape::Closed { users: 4, duration: Some(Duration::from_secs(1)), iterations: None, gate: None };
+    let length = Duration::from_secs(1);
+    let model = Model::Closed { users_at: Arc::new(|_| 4), most: 4, iterations: None, shard: Shard::WHOLE };
+    let shape = load(model, length);
     let result = run(plan(vec![job("test.one", CHAT)], shape), Arc::clone(&session)).await.unwrap();
     assert!((Duration::from_secs(1)..Duration::from_millis(2500)).contains(&result.elapsed), "{:?}", result.elapsed);
     assert!(result.begun >= 4 && result.harness_errors == 0);
@@ -120,8 +123,12 @@ async fn a_closed_load_of_four_users_ends_in_time() {
 fn open_load(gap: Duration, count: u64, length: Duration) -> Shape {
     let at = move |n: u64| n * gap.as_micros() as u64;
     let arrivals = (0..count).map(move |n| Arrival { index: n, at_us: at(n), stage: 0, job: 0, ticket: n });
+    load(Model::Open { arrivals: Box::new(arrivals), max_in_flight: 2_000 }, length)
+}
+
+fn load(model: Model, length: Duration) -> Shape {
     Shape::Load(Load {
-        model: Model::Open { arrivals: Box::new(arrivals), max_in_flight: 2_000 },
+        model,
         length: Some(length),
         stages: vec![length],
         start: StartAt::Now,

@@ -86,6 +86,7 @@ pub enum DriveError {
 /// # Errors
 /// As [`prepare`]; a plan without arrivals.
 pub async fn drive(drive: Drive) -> Result<Driven, DriveError> {
+    let drive = Drive { workload: drive.workload.limited_to(drive.shard), ..drive };
     let (to, finished) = mpsc::channel(QUEUE);
     // The meter needs the target's apps, and the target is discovered through the session that holds the sink.
     let late: Arc<OnceLock<(Arc<Meter>, Vec<App>)>> = Arc::default();
@@ -209,40 +210,21 @@ fn model(arrivals: &Arrivals, schedule: &Schedule, shard: Shard) -> Model {
             Model::Open { arrivals: Box::new(schedule.iter(shard).map(arrival)), max_in_flight }
         }
         Arrivals::Closed { iterations, .. } => {
-            let (users, shard) = (schedule.clone(), shard);
+            let users = schedule.clone();
+            let part = move |users: usize| usize::try_from(shard.part(users as u64)).unwrap_or(usize::MAX);
             Model::Closed {
-                users_at: Arc::new(move |t_us| share(users.users_at(t_us), shard)),
-                most: share(schedule.peak_users(), shard),
+                users_at: Arc::new(move |t_us| part(users.users_at(t_us))),
+                most: part(schedule.peak_users()),
                 iterations: *iterations,
+                shard,
             }
         }
     }
-}
-
-/// A shard's part of a number of users: all parts together are the whole.
-fn share(users: usize, shard: Shard) -> usize {
-    let (index, count) = (shard.index as usize, shard.count.max(1) as usize);
-    (users + count - 1 - index.min(count - 1)) / count
 }
 
 fn length(schedule: &Schedule) -> Option<Duration> {
     match schedule.length_us() {
         u64::MAX => None,
         us => Some(Duration::from_micros(us)),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_users_of_all_shards_are_the_users_of_the_load() {
-        for users in [0, 1, 5, 12, 100] {
-            for count in [1, 2, 3, 7] {
-                let parts = (0..count).map(|index| share(users, Shard { index, count }));
-                assert_eq!(parts.sum::<usize>(), users, "{users} users in {count} shards");
-            }
-        }
     }
 }
