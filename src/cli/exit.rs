@@ -58,6 +58,21 @@ impl Exit {
         ];
         all.into_iter().find(|e| e.code() == report.exit_code).unwrap_or(Exit::Internal)
     }
+
+    /// How one shard of several ends: with 0 where its results are whole, whatever they say. The verdict is that of `merge`
+    /// over all shards, and launchers (`mpirun`, a Kubernetes job) end all processes when one of them fails.
+    pub fn of_shard(self) -> Exit {
+        match self {
+            Exit::Failed | Exit::InvalidLoad | Exit::SloMissed => Exit::Pass,
+            Exit::Pass
+            | Exit::Usage
+            | Exit::Incomplete
+            | Exit::SnapshotDiffers
+            | Exit::StaleBaseline
+            | Exit::Internal
+            | Exit::Interrupted => self,
+        }
+    }
 }
 
 impl Termination for Exit {

@@ -25,9 +25,11 @@ pub fn run(args: LoadArgs) -> Result<Exit, Failure> {
     let stop = CancellationToken::new();
     interrupt::on_signal(&stop);
     let command = load_command::repeat(std::env::args(), planned.seed);
+    let shards = planned.shard.count;
     let (report, unsaved) = runtime.block_on(load_run::attack(&args, planned, &folder, command, &stop))?;
     outputs.finish(&report)?;
-    unsaved.map_or(Ok(Exit::of(&report)), Err)
+    let exit = if shards > 1 { Exit::of(&report).of_shard() } else { Exit::of(&report) };
+    unsaved.map_or(Ok(exit), Err)
 }
 
 /// Where the results go: `reports/NAME`, of a shard `reports/NAME/shard-I-of-N`.
