@@ -6,10 +6,12 @@ mod print; // first: the others print with its macros
 mod args;
 mod baseline;
 mod check;
+mod completions;
 mod compare;
 mod dry_run;
 mod exit;
 mod find;
+mod init;
 mod interrupt;
 mod judge;
 mod lint;
@@ -23,6 +25,7 @@ mod load_flags;
 mod load_plan;
 mod load_run;
 mod load_watch;
+mod man;
 mod merge;
 mod output;
 mod progress;
@@ -31,22 +34,29 @@ mod scenarios;
 mod selftest;
 mod serve;
 mod serve_app;
+mod settings;
 mod shard;
 mod snapshot;
 mod target;
 mod unexamined;
 
 pub use exit::Exit;
+use exit::Failure;
 
-use args::{Args, Command};
-use clap::Parser;
+use args::Command;
 use clap::error::ErrorKind;
+use settings::Misunderstood;
+use std::ffi::OsString;
+use std::path::PathBuf;
 
-/// Parses the command line, runs the command, and gives the exit code.
+/// Understands the command line, runs the command, and gives the exit code.
 pub fn main() -> Exit {
-    let args = match Args::try_parse() {
-        Ok(args) => args,
-        Err(error) => {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
+    let understood = match settings::understand(&words, &folder, &|name| std::env::var(name).ok()) {
+        Ok(understood) => understood,
+        Err(Misunderstood::Settings(failure)) => return fail(&failure),
+        Err(Misunderstood::Typed(error)) => {
             // Cannot be reported anywhere if it fails.
             let _ = error.print();
             return match error.kind() {
@@ -55,6 +65,10 @@ pub fn main() -> Exit {
             };
         }
     };
+    for note in &understood.notes {
+        eprintln!("{note}");
+    }
+    let args = understood.args;
     let outcome = match args.command {
         Command::Check(args) => check::run(args),
         Command::Load(args) => load::run(*args),
@@ -66,9 +80,14 @@ pub fn main() -> Exit {
         Command::Selftest(args) => selftest::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Lint(args) => lint::run(args),
+        Command::Init(args) => init::run(args),
+        Command::Completions(args) => completions::run(args),
+        Command::Man(args) => man::run(args),
     };
-    outcome.unwrap_or_else(|failure| {
-        eprintln!("difyprobe: {failure}");
-        failure.exit()
-    })
+    outcome.unwrap_or_else(|failure| fail(&failure))
+}
+
+fn fail(failure: &Failure) -> Exit {
+    eprintln!("difyprobe: {failure}");
+    failure.exit()
 }

@@ -103,7 +103,7 @@ pub enum RulesCommand {
 /// `lint`
 #[derive(ClapArgs)]
 pub struct LintArgs {
-    /// Scenario files, load files or folders
+    /// Scenario files, load files, folders of them, or a difyprobe.toml
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
 }
