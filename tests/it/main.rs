@@ -36,6 +36,8 @@ mod model_server;
 mod own_requests;
 mod probe_apps;
 mod report;
+mod report_formats;
+mod report_hostile;
 mod report_load;
 mod rules_doc;
 mod scenario;
