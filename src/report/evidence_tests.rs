@@ -206,7 +206,15 @@ fn lines_of_frames_can_be_read_back_and_no_others() {
         let text = "data: x  +1 ms  #2";
         assert_eq!(frame_of(&line), Some(FrameLine { number, at_us, marked, text }), "{line}");
     }
-    for line in ["> #1 +2.0 ms  x", "< #1 +2.0 ms  x", "  ... 3 more events ...", "! cut", "  #x +1 ms  y", "  #1 +inf ms  y", ""] {
+    for line in [
+        "> #1 +2.0 ms  x",
+        "< #1 +2.0 ms  x",
+        "  ... 3 more events ...",
+        "! cut",
+        "  #x +1 ms  y",
+        "  #1 +inf ms  y",
+        "",
+    ] {
         assert_eq!(frame_of(line), None, "{line}");
     }
 }

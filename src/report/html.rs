@@ -8,14 +8,15 @@ use crate::model::{Finding, Outcome};
 
 mod wire;
 
-use wire::{copied, show};
+pub(super) use wire::copied;
+use wire::show;
 
 const STYLE: &str = include_str!("html/style.css");
-const SCRIPT: &str = include_str!("html/script.js");
+const SCRIPT: &str = concat!(include_str!("html/script.js"), include_str!("html/copy.js"));
 
 /// SHA-256 of the inline style and script, base64: the page's policy admits these two and nothing else.
-const STYLE_SHA256: &str = "psYtBH8NowHgVyoJyPg89KNggTIBlLOk3GyOiXeFbdQ=";
-const SCRIPT_SHA256: &str = "Lq2+lSvtBn8wtmnGbztUEmMWAr8fdDcLQtw7QvCdCho=";
+const STYLE_SHA256: &str = "KFnf4TNY4ma4wZRcjVyv0uWQ28pKeVYhrtOX5C6Vt5I=";
+const SCRIPT_SHA256: &str = "nNeEJr6LfVc4nB3NRlhKKIxf1wGni/gV6k1Ky5RS3X0=";
 
 /// Findings with evidence per rule.
 const FINDINGS: usize = 20;

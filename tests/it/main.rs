@@ -9,6 +9,7 @@ mod cli_choice;
 mod cli_judge;
 mod cli_limits;
 mod cli_load;
+mod cli_reports;
 mod cli_secrets;
 mod cli_selftest;
 mod cli_serve;

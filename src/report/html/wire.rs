@@ -81,7 +81,11 @@ fn time_line(out: &mut String, evidence: &Evidence, frames: &[FrameLine], cut: b
     let (plain, told): (Vec<_>, Vec<_>) = frames.iter().partition(|f| !f.marked);
     for frame in plain.into_iter().chain(told) {
         let class = if frame.marked { "tick told" } else { "tick" };
-        out.push_str(&mark(class, frame.at_us, &format!("event {} after {}", frame.number, units::duration(frame.at_us))));
+        out.push_str(&mark(
+            class,
+            frame.at_us,
+            &format!("event {} after {}", frame.number, units::duration(frame.at_us)),
+        ));
     }
     let (class, word) = if cut { ("end told", "cut") } else { ("end", "complete") };
     let after = units::duration(end);
