@@ -12,6 +12,8 @@ use std::path::{Path, PathBuf};
 /// Report files, opened before the run so that a bad path fails in second 0.
 pub struct Outputs {
     files: Vec<(Format, OutputFile)>,
+    /// Formats that go to stdout, by `FORMAT=-`.
+    printed: Vec<Format>,
     style: TerminalStyle,
     quiet: bool,
 }
@@ -35,25 +37,43 @@ impl Outputs {
             let path = folder.join(format!("{name}.{extension}"));
             files.push((format, path, format!("--reports {}", args.reports.display())));
         }
+        let mut printed = Vec::new();
         for text in &args.report {
             let (format, path) = parse_report(text)?;
+            if path == Path::new("-") {
+                printed.push(format);
+                continue;
+            }
             files.push((format, path, format!("--report {text}")));
+        }
+        if let [first, second, ..] = printed.iter().filter(|f| **f != Format::Github).collect::<Vec<_>>()[..] {
+            let why = "one of them can have stdout; give the other a path";
+            return Err(Failure::usage(format!("--report {}=- and {}=-: {why}", first.as_str(), second.as_str())));
         }
         let open = |(format, path, flag): (Format, PathBuf, String)| {
             let opened = OutputFile::open_early(&path).map(|file| (format, file));
             opened.map_err(|e| Failure::usage(format!("{flag}: {}", chain(&e))))
         };
         let files = files.into_iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Outputs { files, style: style(args), quiet: args.quiet })
+        Ok(Outputs { files, printed, style: style(args), quiet: args.quiet })
     }
 
-    /// Prints the report and writes the files.
+    /// Prints the report and writes the files. A report that a program reads has stdout for itself; annotations of GitHub
+    /// are lines of a log and follow the page.
     pub fn finish(self, report: &RunReport) -> Result<(), Failure> {
         let text = match self.quiet {
             true => escape::terminal(&report.summary.line),
             false => terminal::render(report, &self.style),
         };
-        println!("{}", text.trim_end());
+        if self.printed.iter().all(|format| *format == Format::Github) {
+            println!("{}", text.trim_end());
+        } else {
+            eprintln!("{}", text.trim_end());
+        }
+        for format in self.printed {
+            let text = render(format, report).map_err(|e| Failure::internal(chain(&e)))?;
+            print!("{text}");
+        }
         let mut written = Vec::new();
         for (format, file) in self.files {
             let text = render(format, report).map_err(|e| Failure::internal(chain(&e)))?;

@@ -325,7 +325,6 @@ fn libraries_stay_behind_their_module() {
         ("saphyr_parser", &["scenario"]),
         ("minijinja", &["scenario"]),
         ("hdrhistogram", &["metrics"]),
-        ("quick_junit", &["report"]),
         ("clap", &["cli"]),
         ("rustix", &["machine"]),
     ];

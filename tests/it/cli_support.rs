@@ -120,6 +120,11 @@ impl Running {
         assert!(sent.expect("kill").success());
     }
 
+    /// Waits for the end, whatever it is.
+    pub fn end(&mut self) -> ExitStatus {
+        self.until_end(Duration::from_secs(60), |_| {}).0
+    }
+
     pub fn wait(mut self) -> Ran {
         let (status, _) = self.until_end(Duration::from_secs(60), |_| {});
         self.ran(status)

@@ -1,6 +1,7 @@
 //! Lines of a terminal page: wrapping, indentation, colour.
 
 use super::TerminalStyle;
+use crate::report::escape;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What a piece of text is; the page knows how that looks.
@@ -63,9 +64,11 @@ impl Page {
     /// One line of differently painted pieces; the caller sees to the width.
     pub fn pieces(&mut self, pieces: &[(Paint, &str)]) {
         let last = pieces.iter().rposition(|(_, text)| !text.trim_end().is_empty());
+        let first = pieces.iter().position(|(_, text)| !text.trim_start().is_empty());
         for (i, (paint, text)) in pieces.iter().take(last.map_or(0, |l| l + 1)).enumerate() {
             let text = if Some(i) == last { text.trim_end() } else { text };
-            self.paint(*paint, text);
+            let text = if Some(i) == first { escape::log_row(text) } else { text.into() };
+            self.paint(*paint, &text);
         }
         self.out.push('\n');
     }
