@@ -4,6 +4,7 @@ use super::kind::Kind;
 use super::names::{Alike, Names, without_names};
 use super::read::{Body, Read, Reply, Tree};
 use super::{Told, stream};
+use std::cmp::Ordering;
 
 /// One difference, not yet grouped.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,10 +60,10 @@ impl Context<'_> {
             return (Kind::Inputs, "on record".to_owned());
         }
         // An app that speaks of its inputs shows which ones a continued turn ran with.
-        let applied = |text: &str| self.inputs.iter().any(|input| text.contains(input.as_str()));
-        match (matches!(path, "$.answer" | "answer"), applied(a), applied(b)) {
-            (true, false, true) => (Kind::Inputs, "new inputs ignored on A, applied on B".to_owned()),
-            (true, true, false) => (Kind::Inputs, "new inputs applied on A, ignored on B".to_owned()),
+        let applied = |text: &str| self.inputs.iter().filter(|input| text.contains(input.as_str())).count();
+        match (matches!(path, "$.answer" | "answer"), applied(a).cmp(&applied(b))) {
+            (true, Ordering::Less) => (Kind::Inputs, "new inputs ignored on A, applied on B".to_owned()),
+            (true, Ordering::Greater) => (Kind::Inputs, "new inputs applied on A, ignored on B".to_owned()),
             _ => (Kind::Text, String::new()),
         }
     }
