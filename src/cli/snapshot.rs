@@ -36,7 +36,7 @@ pub fn run(args: SnapshotArgs) -> Result<Exit, Failure> {
         (_, true) => Mode::Update,
         _ => Mode::Review,
     };
-    let options = Options { text: text(args.texts) };
+    let options = Options { text: text(args.texts), headers: args.headers.clone() };
     let entries = snapshot::entries(&examination.transcript, &examination.selection.choice.scenarios, options);
     let verdicts =
         folder.compare(entries, &coverage(&args, &examination), mode).map_err(|e| Failure::usage(chain(&e)))?;

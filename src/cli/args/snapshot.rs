@@ -23,6 +23,9 @@ pub struct SnapshotArgs {
     /// How texts of a model are compared: word for word, that there is one, or not at all
     #[arg(long, value_enum, default_value_t = Texts::Exact)]
     pub texts: Texts,
+    /// Reply header to show and compare besides those that always are; repeatable
+    #[arg(long = "header", value_name = "NAME")]
+    pub headers: Vec<String>,
 }
 
 /// How texts of a model are compared.
