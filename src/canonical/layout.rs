@@ -124,12 +124,7 @@ fn escaped(text: &str, special: &str) -> String {
 /// Header values that are secrets by their nature: only their length is shown.
 const SECRET: &[&str] = &["set-cookie", "cookie", "proxy-authorization", "authorization", "x-api-key"];
 
-fn headers<'n>(
-    out: &mut String,
-    all: &[(String, String)],
-    chosen: impl Iterator<Item = &'n str>,
-    ids: &mut Ids,
-) {
+fn headers<'n>(out: &mut String, all: &[(String, String)], chosen: impl Iterator<Item = &'n str>, ids: &mut Ids) {
     for wanted in chosen {
         for (_, value) in all.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted)) {
             let value = match value.split_once("boundary=") {

@@ -62,6 +62,8 @@ pub fn main() -> Exit {
         Command::Compare(args) => compare::run(args),
         Command::Judge(args) => judge::run(args),
         Command::Snapshot(args) => snapshot::run(args),
+        Command::Review(args) => snapshot::review::run(&args),
+        Command::Metadata { .. } => snapshot::review::metadata(),
         Command::Serve(args) => serve::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Rules(args) => rules::run(args),

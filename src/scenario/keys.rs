@@ -64,7 +64,11 @@ pub(crate) static SCENARIO: Table = Table {
         ),
         must("steps", &Shape::Steps, "What is done, in order."),
         may("finally", &Shape::Steps, "Clean-up that always runs, also after a failure or an interrupt."),
-        may("snapshot", &Shape::Map(&SNAPSHOT), "How `difyprobe snapshot` shows the exchanges, unless a step says otherwise."),
+        may(
+            "snapshot",
+            &Shape::Map(&SNAPSHOT),
+            "How `difyprobe snapshot` shows the exchanges, unless a step says otherwise.",
+        ),
     ],
     groups: &[],
 };

@@ -11,7 +11,7 @@ pub use check::{CheckArgs, JudgeArgs, LintArgs, RulesArgs, RulesCommand, Selftes
 pub use common::{Color, OutputArgs, TargetArgs};
 pub use load::{ArrivalArgs, CompareArgs, EndArgs, FindArgs, LoadArgs, MergeArgs, What};
 pub use serve::ServeArgs;
-pub use snapshot::{SnapshotArgs, Texts};
+pub use snapshot::{PendingArgs, ReviewArgs, SnapshotArgs, SnapshotCommand, Texts};
 
 use clap::{Parser, Subcommand};
 
@@ -55,10 +55,25 @@ pub enum Command {
     Judge(JudgeArgs),
     /// Compare the scenarios' exchanges with reviewed snapshots
     #[command(after_help = "Without a target the embedded emulator is examined.\n\nExamples:\n  \
-        difyprobe snapshot            (what changed waits for `cargo insta review`)\n  \
+        difyprobe snapshot            (what changed waits for `difyprobe review`)\n  \
         difyprobe snapshot --check    (in CI)\n  \
-        difyprobe snapshot --base-url http://localhost/v1 --app chat=app-... --snapshots snapshots-of-ours --texts shape")]
+        difyprobe snapshot --base-url http://localhost/v1 --app chat=app-... --name staging --texts shape\n  \
+        difyprobe snapshot list       (what waits; accept and reject without a terminal)")]
     Snapshot(SnapshotArgs),
+    /// Decide on what waits for review: by `cargo insta review` where it is installed, else here
+    #[command(
+        after_help = "Exit 0: nothing waits any more; 6: something does; 2: no terminal, or a broken file.\n\nExamples:\n  \
+        difyprobe review\n  \
+        difyprobe review 'dify-1.12/chat.*' --builtin"
+    )]
+    Review(ReviewArgs),
+    /// Answers cargo-insta in the place of cargo
+    #[command(hide = true)]
+    Metadata {
+        /// What cargo would be told
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _rest: Vec<std::ffi::OsString>,
+    },
     /// Serve the emulator, for client authors and for trying things out
     Serve(ServeArgs),
     /// Prove every rule against its mutant: the kill matrix
