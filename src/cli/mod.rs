@@ -81,6 +81,8 @@ pub fn main() -> Exit {
         Command::Snapshot(args) => snapshot::run(args),
         Command::Diff(args) => diff::run(*args),
         Command::Matrix(args) => matrix::run(args),
+        Command::Review(args) => snapshot::review::run(&args),
+        Command::Metadata { .. } => snapshot::review::metadata(),
         Command::Serve(args) => serve::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Rules(args) => rules::run(args),

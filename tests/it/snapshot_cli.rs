@@ -215,7 +215,7 @@ fn what_changed_waits_for_review_until_it_is_accepted_or_gone() {
     let reviewed = fs::read_to_string(snap(dir.path(), name)).unwrap();
     let server = Served::new(&["--mutant", MUTANT]);
     let target = server.target();
-    snapshot(dir.path(), &target).exits(6).says("1 to review: `cargo insta review`");
+    snapshot(dir.path(), &target).exits(6).says("1 to review: `difyprobe review`");
     assert_eq!(fs::read_to_string(snap(dir.path(), name)).unwrap(), reviewed);
     assert!(!fs::read_to_string(&waiting).unwrap().contains("\"mode\": \"chat\""));
 

@@ -15,7 +15,7 @@ pub use diff::{CandidateArgs, DiffArgs, MatrixArgs};
 pub use load::{ArrivalArgs, CompareArgs, EndArgs, FindArgs, LoadArgs, MergeArgs, What};
 pub use meta::{CompletionsArgs, InitArgs, ManArgs};
 pub use serve::ServeArgs;
-pub use snapshot::{SnapshotArgs, Texts};
+pub use snapshot::{PendingArgs, ReviewArgs, SnapshotArgs, SnapshotCommand, Texts};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -77,9 +77,10 @@ pub enum Command {
     Judge(JudgeArgs),
     /// Compare the scenarios' exchanges with reviewed snapshots
     #[command(after_help = "Without a target the embedded emulator is examined.\n\nExamples:\n  \
-        difyprobe snapshot            (what changed waits for `cargo insta review`)\n  \
+        difyprobe snapshot            (what changed waits for `difyprobe review`)\n  \
         difyprobe snapshot --check    (in CI)\n  \
-        difyprobe snapshot --base-url http://localhost/v1 --app chat=app-... --snapshots snapshots-of-ours --texts shape")]
+        difyprobe snapshot --base-url http://localhost/v1 --app chat=app-... --name staging --texts shape\n  \
+        difyprobe snapshot list       (what waits; accept and reject without a terminal)")]
     Snapshot(SnapshotArgs),
     /// Run the same scenarios on two servers and say what differs
     #[command(after_help = "Without --base-url, A is the embedded emulator. Exit 0: equal; 6: they differ in what is not ignored; \
@@ -95,6 +96,20 @@ pub enum Command {
         difyprobe matrix 1.12=reports-112/check.json 1.13=reports-113/check.json\n  \
         difyprobe matrix reports/*.json --all --report html=matrix.html --report markdown=matrix.md")]
     Matrix(MatrixArgs),
+    /// Decide on what waits for review: by `cargo insta review` where it is installed, else here
+    #[command(
+        after_help = "Exit 0: nothing waits any more; 6: something does; 2: no terminal, or a broken file.\n\nExamples:\n  \
+        difyprobe review\n  \
+        difyprobe review 'dify-1.12/chat.*' --builtin"
+    )]
+    Review(ReviewArgs),
+    /// Answers cargo-insta in the place of cargo
+    #[command(hide = true)]
+    Metadata {
+        /// What cargo would be told
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _rest: Vec<std::ffi::OsString>,
+    },
     /// Serve the emulator, for client authors and for trying things out
     #[command(after_help = "Examples:\n  \
         difyprobe serve --port 5001\n  \
