@@ -24,11 +24,9 @@ impl Observed {
 
     /// What the bodies are. Captures, expectations, measurements and rules share it.
     pub fn parsed(&self) -> &Parsed {
-        self.parsed.get_or_init(|| {
-            match self.sent.lock().unwrap_or_else(PoisonError::into_inner).take() {
-                Some(sent) => Parsed::with_sent(Some(sent), self.exchange.reply.as_ref()),
-                None => Parsed::of(&self.exchange),
-            }
+        self.parsed.get_or_init(|| match self.sent.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            Some(sent) => Parsed::with_sent(Some(sent), self.exchange.reply.as_ref()),
+            None => Parsed::of(&self.exchange),
         })
     }
 }

@@ -130,7 +130,8 @@ impl Route {
         let query = query.collect();
         match known(method, path) {
             Some((pattern, endpoint)) => {
-                let ids = pattern.split('/').zip(parts(path)).filter(|(want, _)| *want == "*");
+                let parts = path.split('/').skip(1);
+                let ids = pattern.split('/').zip(parts).filter(|(want, _)| *want == "*");
                 Route { endpoint, ids: ids.map(|(_, part)| decode(part)).collect(), query }
             }
             None => Route { endpoint: Endpoint::Other, ids: Vec::new(), query },
@@ -143,19 +144,17 @@ impl Route {
     }
 }
 
-/// What lies between the slashes of a path.
-fn parts(path: &str) -> impl Iterator<Item = &str> {
-    path.split('/').skip(1)
-}
-
 /// The documented operation of a path without a base path.
 fn known(method: &str, path: &str) -> Option<(&'static str, Endpoint)> {
-    let fit = |(verb, pattern, _): &&(&str, &str, Endpoint)| *verb == method && fits(pattern, path);
+    let inner = path.strip_prefix('/')?;
+    let fit = |(verb, pattern, _): &&(&str, &str, Endpoint)| {
+        *verb == method && (*pattern == inner || pattern.contains('*') && fits(pattern, inner))
+    };
     PATTERNS.iter().find(fit).map(|(_, pattern, endpoint)| (*pattern, *endpoint))
 }
 
-fn fits(pattern: &str, path: &str) -> bool {
-    let mut parts = parts(path);
+fn fits(pattern: &str, inner: &str) -> bool {
+    let mut parts = inner.split('/');
     pattern.split('/').all(|want| parts.next().is_some_and(|part| want == "*" || want == part))
         && parts.next().is_none()
 }

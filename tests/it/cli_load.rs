@@ -93,7 +93,8 @@ fn a_thousand_open_streams_end_at_once_with_a_complete_report() {
     let place = Place::new();
     let served = Served::start(&["--first-chunk", "1ms", "--gap", "60s"]);
     let one = scenario("chat-three-turns");
-    let args = with(&["load", &one, "--users", "1000", "--duration", "10m"], &served.chat_flags());
+    let flags = served.chat_flags();
+    let args = with(&["load", &one, "--users", "1000", "--duration", "10m"], &flags);
     let mut running = place.start(&args);
     running.until_open(1000);
     let interrupted = std::time::Instant::now();
