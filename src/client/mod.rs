@@ -152,23 +152,29 @@ impl Shared {
         timing.planned_us = call.planned.map(|p| micros(p.saturating_duration_since(self.options.epoch)));
         flight.body.end(&self.redactor);
         let fault = end.err().map(|f| Fault { class: f.class, detail: self.redactor.text(f.detail) });
-        Recorded { reply: self.reply(flight, fault.is_some()), request: self.request(call), fault, timing }
+        let (request, body_as_sent) = self.request(call);
+        Recorded { reply: self.reply(flight, fault.is_some()), request, body_as_sent, fault, timing }
     }
 
-    fn request(&self, call: Call) -> Request {
+    /// The record of a call, and whether its body is recorded as it was sent.
+    fn request(&self, call: Call) -> (Request, bool) {
         let form =
             call.headers.iter().any(|(n, v)| n.eq_ignore_ascii_case("content-type") && v.starts_with("multipart/"));
+        let mut as_sent = true;
         let body = call.body.map(|b| {
             let cut = form && b.len() > LARGE_FORM;
             let kept = if cut { b.slice(..KEPT_OF_FORM) } else { b };
-            into_body(self.redactor.bytes(kept.into(), cut).0)
+            let (kept, edits) = self.redactor.bytes(kept.into(), cut);
+            as_sent = !cut && edits.is_empty();
+            into_body(kept)
         });
-        Request {
+        let request = Request {
             method: call.method,
             target: self.redactor.text(target::request_target(&call.url)),
             headers: call.headers.into_iter().map(|(n, v)| self.sent_header(n, v)).collect(),
             body,
-        }
+        };
+        (request, as_sent)
     }
 
     fn sent_header(&self, name: String, value: String) -> (String, String) {

@@ -171,7 +171,7 @@ impl Session {
             let _flight = Flight::begin(&self.progress, built.streams);
             self.client.send_in(built.place, built.call, watch, stop).await
         };
-        let exchange = Arc::new(Observed::new(Exchange {
+        let exchange = Exchange {
             id,
             app: app.to_owned(),
             origin,
@@ -179,7 +179,8 @@ impl Session {
             reply: recorded.reply,
             fault: recorded.fault,
             timing: recorded.timing,
-        }));
+        };
+        let exchange = Arc::new(Observed::new(exchange, built.json.filter(|_| recorded.body_as_sent)));
         if exchange.fault.as_ref().is_some_and(|f| f.class != FaultClass::Cancelled) {
             self.progress.faults.fetch_add(1, Relaxed);
         }
