@@ -116,7 +116,7 @@ pub fn xml(text: &str) -> String {
 /// which services do behind the markup, in the text that is left of it: a space of no width parts the sign from the name.
 pub fn markdown(text: &str) -> String {
     let text = visible_line(text);
-    let text = text.trim_start();
+    let text = text.trim();
     let mut out = String::with_capacity(text.len());
     let mut before = '\n';
     let mut chars = text.chars().peekable();
@@ -139,7 +139,8 @@ pub fn markdown(text: &str) -> String {
             c => out.push(c),
         }
         let www = c.eq_ignore_ascii_case(&'w') && before.eq_ignore_ascii_case(&'w') && chars.peek() == Some(&'.');
-        if linked || www || (joins && matches!(c, '@' | '#' | '!' | '~' | '$' | '%' | '&')) {
+        let issue = c == '-' && before.eq_ignore_ascii_case(&'h') && chars.peek().is_some_and(char::is_ascii_digit);
+        if linked || www || issue || (joins && matches!(c, '@' | '#' | '!' | '~' | '$' | '%' | '&')) {
             out.push_str("&#8203;");
         }
         before = c;

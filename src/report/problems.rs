@@ -155,6 +155,21 @@ pub fn weight(report: &RunReport, outcome: Outcome) -> Option<Weight> {
     }
 }
 
+/// Rules that make the run red as failures or faults of our own, in catalogue order.
+pub fn failed(report: &RunReport) -> Vec<&RuleResult> {
+    report.rules.iter().filter(|rule| fails(report, rule)).collect()
+}
+
+/// Whether a rule is one of [`failed`].
+pub fn fails(report: &RunReport, rule: &RuleResult) -> bool {
+    matches!(weight(report, rule.outcome), Some(Weight::Broken | Weight::Failed))
+}
+
+/// Rules with an outcome that are not told as failures, in catalogue order.
+pub fn told(report: &RunReport, outcome: Outcome) -> Vec<&RuleResult> {
+    report.rules.iter().filter(|rule| rule.outcome == outcome && !fails(report, rule)).collect()
+}
+
 fn of_rule<'r>(report: &'r RunReport, rule: &'r RuleResult) -> Vec<Problem<'r>> {
     let Some(whole) = weight(report, rule.outcome) else { return Vec::new() };
     let reason = rule.reason.as_deref().unwrap_or(&rule.statement);
