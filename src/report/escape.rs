@@ -109,7 +109,7 @@ pub fn html(text: &str) -> String {
 
 /// For XML text and for attribute values in double quotes: only characters that XML 1.0 allows, line ends stay.
 pub fn xml(text: &str) -> String {
-    html(text)
+    html(text).replace("&#39;", "&apos;")
 }
 
 /// For running text of Markdown: one line, no markup, no list, no links; nobody is mentioned and nothing referred to,
@@ -122,6 +122,7 @@ pub fn markdown(text: &str) -> String {
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         let joins = chars.peek().is_some_and(|next| next.is_alphanumeric() || matches!(next, '"' | '_'));
+        let ends = chars.peek().is_none_or(|next| *next == ' ');
         let linked = c == ':' && chars.peek() == Some(&'/');
         match c {
             '&' => out.push_str("&amp;"),
@@ -131,11 +132,11 @@ pub fn markdown(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            '-' | '+' | '=' if before == '\n' => {
+            '-' | '+' | '=' if before == '\n' && (ends || c == '=' || chars.peek() == Some(&c)) => {
                 out.push('\\');
                 out.push(c);
             }
-            '.' if before.is_ascii_digit() && out.bytes().all(|b| b.is_ascii_digit()) => out.push_str("\\."),
+            '.' if ends && before.is_ascii_digit() && out.bytes().all(|b| b.is_ascii_digit()) => out.push_str("\\."),
             c => out.push(c),
         }
         let www = c.eq_ignore_ascii_case(&'w') && before.eq_ignore_ascii_case(&'w') && chars.peek() == Some(&'.');

@@ -1,5 +1,6 @@
 //! All that is not in order in a report as one list, worst first: what formats for code review show. Text is raw.
 
+use super::escape::clip;
 use super::run::{Evidence, Place, RuleResult, RunReport, ScenarioResult};
 use super::{baseline, load_view, verdict, view};
 use crate::metrics::summary::SloResult;
@@ -139,7 +140,7 @@ pub fn unfinished(report: &RunReport) -> bool {
 /// The line that closes a report.
 pub fn line(report: &RunReport) -> String {
     let line = &report.summary.line;
-    if line.is_empty() { verdict::word(report.verdict).to_owned() } else { line.clone() }
+    if line.is_empty() { verdict::word(report.verdict).to_owned() } else { clip(line, 1_000) }
 }
 
 /// How bad an outcome is in this run; `None` where it is in order.
