@@ -13,6 +13,7 @@ use super::{interrupt, progress, scenarios, target};
 use crate::canonical::{Options, Text};
 use crate::flow::Sink;
 use crate::model::Outcome;
+use crate::report::escape;
 use crate::snapshot::{self, Coverage, Mode, SnapshotFolder};
 use crate::suite::{Examination, Request, builtin, prepare};
 use tokio_util::sync::CancellationToken;
@@ -41,7 +42,7 @@ fn compare(args: SnapshotArgs) -> Result<Exit, Failure> {
     let examination = runtime.block_on(examine(&args))?;
     let incomplete: Vec<String> = broken(&examination);
     for reason in &incomplete {
-        eprintln!("{reason}");
+        eprintln!("{}", escape::terminal(reason));
     }
     if examination.interrupted {
         return Ok(Exit::Interrupted);

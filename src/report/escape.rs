@@ -109,19 +109,20 @@ pub fn html(text: &str) -> String {
 
 /// For XML text and for attribute values in double quotes: only characters that XML 1.0 allows, line ends stay.
 pub fn xml(text: &str) -> String {
-    html(text)
+    html(text).replace("&#39;", "&apos;")
 }
 
 /// For running text of Markdown: one line, no markup, no list, no links; nobody is mentioned and nothing referred to,
 /// which services do behind the markup, in the text that is left of it: a space of no width parts the sign from the name.
 pub fn markdown(text: &str) -> String {
     let text = visible_line(text);
-    let text = text.trim_start();
+    let text = text.trim();
     let mut out = String::with_capacity(text.len());
     let mut before = '\n';
     let mut chars = text.chars().peekable();
     while let Some(c) = chars.next() {
         let joins = chars.peek().is_some_and(|next| next.is_alphanumeric() || matches!(next, '"' | '_'));
+        let ends = chars.peek().is_none_or(|next| *next == ' ');
         let linked = c == ':' && chars.peek() == Some(&'/');
         match c {
             '&' => out.push_str("&amp;"),
@@ -131,15 +132,16 @@ pub fn markdown(text: &str) -> String {
                 out.push('\\');
                 out.push(c);
             }
-            '-' | '+' | '=' if before == '\n' => {
+            '-' | '+' | '=' if before == '\n' && (ends || c == '=' || chars.peek() == Some(&c)) => {
                 out.push('\\');
                 out.push(c);
             }
-            '.' if before.is_ascii_digit() && out.bytes().all(|b| b.is_ascii_digit()) => out.push_str("\\."),
+            '.' if ends && before.is_ascii_digit() && out.bytes().all(|b| b.is_ascii_digit()) => out.push_str("\\."),
             c => out.push(c),
         }
         let www = c.eq_ignore_ascii_case(&'w') && before.eq_ignore_ascii_case(&'w') && chars.peek() == Some(&'.');
-        if linked || www || (joins && matches!(c, '@' | '#' | '!' | '~' | '$' | '%' | '&')) {
+        let issue = c == '-' && before.eq_ignore_ascii_case(&'h') && chars.peek().is_some_and(char::is_ascii_digit);
+        if linked || www || issue || (joins && matches!(c, '@' | '#' | '!' | '~' | '$' | '%' | '&')) {
             out.push_str("&#8203;");
         }
         before = c;

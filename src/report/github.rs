@@ -37,16 +37,16 @@ fn annotation(problem: &Problem, more: usize) -> String {
     };
     let mut properties = Vec::new();
     if let Some(place) = &problem.place {
-        let (file, line, column) = (github_property(&clip(&place.file, 500)), place.line, place.column.max(1));
+        let (file, line, column) = (github_property(&clip(&place.file, 200)), place.line, place.column.max(1));
         properties.push(format!("file={file},line={line},col={column}"));
     }
     let level = problem.rule.map(|rule| format!(" ({})", rule.level.as_str().to_uppercase())).unwrap_or_default();
     properties.push(format!("title={}", github_property(&clip(&format!("{}{level}", problem.id), 200))));
-    let mut text = vec![clip(&problem.message, 1_000)];
+    let mut text = vec![clip(&problem.message, 500)];
     let fields = [("app", problem.app), ("expected", problem.expected), ("actual", problem.actual)];
     let known = [("known", problem.known.unwrap_or_default())];
     let fields = fields.into_iter().chain(known).filter(|(_, text)| !text.is_empty());
-    text.extend(fields.map(|(label, text)| format!("{label}: {}", clip(text, 500))));
+    text.extend(fields.map(|(label, text)| format!("{label}: {}", clip(text, 300))));
     if more > 0 {
         text.push(format!("and {}", units::count(more as u64, "more violation")));
     }

@@ -24,8 +24,8 @@ fn issue(problem: &Problem) -> Value {
         Weight::Warned => "minor",
         Weight::Accepted => "info",
     };
-    let app = if problem.app.is_empty() { String::new() } else { format!(" (on {})", problem.app) };
-    let description = format!("{}: {}{app}", problem.id, clip(&problem.message, 1_000));
+    let app = if problem.app.is_empty() { String::new() } else { format!(" (on {})", clip(problem.app, 100)) };
+    let description = format!("{}: {}{app}", clip(&problem.id, 200), clip(&problem.message, 1_000));
     // A place is demanded. What no step shows is said of the suite as a whole.
     let (path, line) = match &problem.place {
         Some(place) => (place.file.trim_start_matches("./"), place.line),

@@ -2,15 +2,15 @@
 
 use super::escape::{clip, markdown as esc, markdown_block, markdown_code};
 use super::run::{Evidence, RuleResult, RunReport};
-use super::{baseline, units, verdict, view};
+use super::{baseline, problems, units, verdict, view};
 use crate::model::Outcome;
 
 mod load;
 
 /// Above this many bytes no more evidence is added (GitHub cuts a step summary at 1 MiB).
-const EVIDENCE_BYTES: usize = 512 * 1024;
+const EVIDENCE_BYTES: usize = 320 * 1024;
 /// Above this many bytes lists of rules stop.
-const LIST_BYTES: usize = 800 * 1024;
+const LIST_BYTES: usize = 600 * 1024;
 /// Characters of entries to paste.
 const PROPOSED_CHARS: usize = 50_000;
 /// Findings per rule.
@@ -43,7 +43,7 @@ pub fn render(report: &RunReport) -> String {
 }
 
 fn failures(out: &mut String, report: &RunReport) {
-    let failed = view::with(report, &[Outcome::Fail, Outcome::Error]);
+    let failed = problems::failed(report);
     if failed.is_empty() {
         return;
     }
@@ -151,7 +151,7 @@ fn baseline_section(out: &mut String, report: &RunReport) {
 }
 
 fn list(out: &mut String, report: &RunReport, outcome: Outcome, title: &str) {
-    let rules = view::with(report, &[outcome]);
+    let rules = problems::told(report, outcome);
     if rules.is_empty() {
         return;
     }
@@ -209,6 +209,10 @@ fn unjudged(out: &mut String, report: &RunReport, outcome: Outcome, title: &str)
     }
     out.push_str(&format!("\n<details><summary>{title} ({})</summary>\n\n", rules.len()));
     for (reason, rules) in view::by_reason(&rules).into_iter().take(50) {
+        if out.len() > LIST_BYTES {
+            out.push_str("- more in the JSON and HTML reports\n");
+            break;
+        }
         let ids: Vec<_> = rules.iter().take(100).map(|r| code(&r.id)).collect();
         out.push_str(&format!("- {}: {}\n", line(reason), ids.join(", ")));
     }

@@ -1,5 +1,6 @@
 //! All that is not in order in a report as one list, worst first: what formats for code review show. Text is raw.
 
+use super::escape::clip;
 use super::run::{Evidence, Place, RuleResult, RunReport, ScenarioResult};
 use super::{baseline, load_view, verdict, view};
 use crate::metrics::summary::SloResult;
@@ -139,7 +140,7 @@ pub fn unfinished(report: &RunReport) -> bool {
 /// The line that closes a report.
 pub fn line(report: &RunReport) -> String {
     let line = &report.summary.line;
-    if line.is_empty() { verdict::word(report.verdict).to_owned() } else { line.clone() }
+    if line.is_empty() { verdict::word(report.verdict).to_owned() } else { clip(line, 1_000) }
 }
 
 /// How bad an outcome is in this run; `None` where it is in order.
@@ -153,6 +154,21 @@ pub fn weight(report: &RunReport, outcome: Outcome) -> Option<Weight> {
         Outcome::KnownDeviation | Outcome::Known => Some(Weight::Accepted),
         Outcome::Pass | Outcome::NotApplicable | Outcome::Skipped => None,
     }
+}
+
+/// Rules that make the run red as failures or faults of our own, in catalogue order.
+pub fn failed(report: &RunReport) -> Vec<&RuleResult> {
+    report.rules.iter().filter(|rule| fails(report, rule)).collect()
+}
+
+/// Whether a rule is one of [`failed`].
+pub fn fails(report: &RunReport, rule: &RuleResult) -> bool {
+    matches!(weight(report, rule.outcome), Some(Weight::Broken | Weight::Failed))
+}
+
+/// Rules with an outcome that are not told as failures, in catalogue order.
+pub fn told(report: &RunReport, outcome: Outcome) -> Vec<&RuleResult> {
+    report.rules.iter().filter(|rule| rule.outcome == outcome && !fails(report, rule)).collect()
 }
 
 fn of_rule<'r>(report: &'r RunReport, rule: &'r RuleResult) -> Vec<Problem<'r>> {

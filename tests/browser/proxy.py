@@ -11,8 +11,11 @@ import re
 import sys
 
 upstream, corpus = sys.argv[1], json.load(open(sys.argv[2], encoding="utf-8"))
+numbers = itertools.count()
 texts = itertools.cycle(entry["text"] for entry in corpus)
 FIELDS = re.compile(rb'("(?:answer|message|code|name|title|description|created_by_role)"\s*:\s*")')
+# In every fifth reply these too, so that rules fail that are judged under load.
+IDS = re.compile(rb'("(?:conversation_id|task_id|message_id|id)"\s*:\s*")')
 
 
 class Lies(http.server.BaseHTTPRequestHandler):
@@ -35,6 +38,8 @@ class Lies(http.server.BaseHTTPRequestHandler):
         if not known:
             inside = json.dumps(text)[1:-1].encode().replace(b"\\", rb"\\")
             content = FIELDS.sub(rb"\1" + inside, content)
+            if next(numbers) % 5 == 4:
+                content = IDS.sub(rb"\1" + inside, content)
         self.send_response(reply.status)
         for name, value in reply.getheaders():
             if name.lower() not in ("content-length", "transfer-encoding", "connection"):

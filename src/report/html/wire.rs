@@ -78,8 +78,8 @@ fn time_line(out: &mut String, evidence: &Evidence, frames: &[FrameLine], cut: b
     if let Some(head) = evidence.head_us {
         out.push_str(&mark("head", head, &format!("response head after {}", units::duration(head))));
     }
-    let (plain, told): (Vec<_>, Vec<_>) = frames.iter().partition(|f| !f.marked);
-    for frame in plain.into_iter().chain(told) {
+    let those = |marked: bool| frames.iter().filter(move |f| f.marked == marked);
+    for frame in those(false).chain(those(true)) {
         let class = if frame.marked { "tick told" } else { "tick" };
         out.push_str(&mark(
             class,

@@ -77,8 +77,8 @@ pub fn write(report: &RunReport, suites: &[Suite]) -> String {
         let counts = counts(cases);
         let name = attribute(&suite.name);
         let timestamp = view::started(report);
-        let timestamp = timestamp.trim_end_matches('Z');
-        let _ = writeln!(out, "  <testsuite name=\"{name}\" {counts} skipped=\"{skipped}\" timestamp=\"{timestamp}\">");
+        let timestamp = if timestamp.is_empty() { timestamp } else { format!(" timestamp=\"{timestamp}\"") };
+        let _ = writeln!(out, "  <testsuite name=\"{name}\" {counts} skipped=\"{skipped}\"{timestamp}>");
         if number == 0 {
             properties(&mut out, report);
         }

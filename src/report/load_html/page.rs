@@ -13,7 +13,7 @@ const STYLE: &str = concat!(include_str!("../html/style.css"), include_str!("sty
 const SCRIPT: &str = concat!(include_str!("script.js"), include_str!("../html/copy.js"));
 
 /// SHA-256 of the inline style and script, base64: the page's policy admits these two and nothing else.
-const STYLE_SHA256: &str = "eTrBEkuWxgmc1Hcomws23LhfTUPIc/LK3Jh4O055UT8=";
+const STYLE_SHA256: &str = "wLVX1lUAJop39bdb56JbKjgeHfKItStFiNS16Gk6zh8=";
 const SCRIPT_SHA256: &str = "mdmKTEgGJg3+6/2WdL8Zj9NSRbFMlgWrw0i4XWz5pFg=";
 
 /// Renders the page of a load.
