@@ -327,6 +327,9 @@ fn libraries_stay_behind_their_module() {
         ("hdrhistogram", &["metrics"]),
         ("quick_junit", &["report"]),
         ("clap", &["cli"]),
+        ("clap_complete", &["cli"]),
+        ("clap_mangen", &["cli"]),
+        ("toml", &["cli"]),
         ("rustix", &["machine"]),
     ];
     let mut wrong = Vec::new();
