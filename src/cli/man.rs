@@ -29,7 +29,10 @@ fn write(command: &Command, name: &str, folder: &Path) -> Result<u64, Failure> {
     let text = page(command.clone(), name)?;
     store::write_atomic(&path, text.as_bytes()).map_err(|e| Failure::usage(chain(&e)))?;
     let below = command.get_subcommands().filter(|sub| sub.get_name() != "help");
-    below.map(|sub| write(sub, &format!("{name}-{}", sub.get_name()), folder)).sum::<Result<u64, Failure>>().map(|n| n + 1)
+    below
+        .map(|sub| write(sub, &format!("{name}-{}", sub.get_name()), folder))
+        .sum::<Result<u64, Failure>>()
+        .map(|n| n + 1)
 }
 
 fn page(command: Command, name: &str) -> Result<String, Failure> {

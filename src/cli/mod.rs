@@ -6,9 +6,9 @@ mod print; // first: the others print with its macros
 mod args;
 mod baseline;
 mod check;
-mod completions;
 mod compare;
 mod diff;
+mod completions;
 mod dry_run;
 mod exit;
 mod find;
@@ -47,6 +47,7 @@ pub use exit::Exit;
 use exit::Failure;
 
 use args::Command;
+use clap::Parser;
 use clap::error::ErrorKind;
 use settings::Misunderstood;
 use std::ffi::OsString;
@@ -92,6 +93,16 @@ pub fn main() -> Exit {
         Command::Man(args) => man::run(args),
     };
     outcome.unwrap_or_else(|failure| fail(&failure))
+}
+
+/// Whether a command line would be understood, settings aside; for tests of what the pages say.
+///
+/// # Errors
+/// What clap says against it.
+pub fn understands(words: &[&str]) -> Result<(), String> {
+    let error = args::Args::try_parse_from(words).err();
+    let asked = |e: &clap::Error| matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    error.filter(|e| !asked(e)).map_or(Ok(()), |e| Err(e.to_string()))
 }
 
 fn fail(failure: &Failure) -> Exit {

@@ -4,9 +4,10 @@ use super::args::ServeArgs;
 use super::exit::{Exit, Failure};
 use super::output::chain;
 use super::serve_app;
+use super::target::key_variable;
 use crate::emulator::{self, AppKind, Config, Field, ModelConfig, Mutant, Pace, Profile};
 use crate::machine;
-use crate::store::LineFile;
+use crate::store::{self, LineFile};
 use std::io::Write;
 use std::sync::Arc;
 
@@ -30,6 +31,10 @@ pub fn run(args: ServeArgs) -> Result<Exit, Failure> {
         };
         let server = server.map_err(|e| cannot_listen(&e))?;
         let stop = signalled();
+        if let Some(path) = &args.env {
+            let written = store::write_atomic(path, variables(&server).as_bytes());
+            written.map_err(|e| Failure::usage(format!("--env: {}", chain(&e))))?;
+        }
         announce(&args, &server, &requests);
         stop.await;
         server.stop().await;
@@ -44,6 +49,18 @@ fn record(path: &std::path::Path) -> Result<(emulator::Sink, Arc<LineFile>), Fai
     let log = Arc::new(log);
     let sink = Arc::clone(&log);
     Ok((Arc::new(move |played: emulator::Played| sink.add(&played.to_line())), log))
+}
+
+/// Variables of an environment, one per line: for `.` of a shell and for `$GITHUB_ENV`.
+fn variables(server: &emulator::Running) -> String {
+    let mut text = format!("DIFY_BASE_URL={}\n", server.base_url());
+    if let Some((_, key)) = server.keys().first() {
+        text += &format!("DIFY_API_KEY={key}\n");
+    }
+    for (label, key) in server.keys() {
+        text += &format!("{}={key}\n", key_variable(label));
+    }
+    text
 }
 
 async fn model(args: &ServeArgs) -> Result<Exit, Failure> {

@@ -327,6 +327,9 @@ fn libraries_stay_behind_their_module() {
         ("minijinja", &["scenario"]),
         ("hdrhistogram", &["metrics"]),
         ("clap", &["cli"]),
+        ("clap_complete", &["cli"]),
+        ("clap_mangen", &["cli"]),
+        ("toml", &["cli"]),
         ("rustix", &["machine"]),
     ];
     let mut wrong = Vec::new();

@@ -21,7 +21,7 @@ fn targets_typed_wrong_are_refused_with_a_remedy() {
     let app = |text: &str, texts: &[&str]| refused(&place, &["check", "--base-url", url, "--app", text], texts);
     app(&format!("chat:{KEY}"), &["--app number 1", "no `=`", "chat=app-..."]);
     app(KEY, &["--app number 1", "no `=`"]);
-    app(&format!("chatter={KEY}"), &["--app number 1", "the mode is none of completion, chat"]);
+    app(&format!("chatter={KEY}"), &["--app number 1", "there is no such mode; possible here: completion, chat"]);
     app("chat=", &["--app number 1", "the key is empty"]);
     app(&format!("chat={KEY} "), &["blank", "pasted"]);
     refused(&place, &["check", "--app", &format!("chat={KEY}")], &["--app needs --base-url", "DIFY_BASE_URL"]);
@@ -33,7 +33,7 @@ fn targets_typed_wrong_are_refused_with_a_remedy() {
     }
     let inside = format!("http://user:{KEY}@host/v1");
     refused(&place, &["check", "--base-url", &inside, "--api-key", "app-other"], &["--base-url"]);
-    refused(&place, &["check", "--profile", "dify-9"], &["--profile dify-9", "auto, documented"]);
+    refused(&place, &["check", "--profile", "dify-9"], &["--profile", "dify-9", "auto, documented"]);
     refused(&place, &["check", "--timeout", "5x"], &["--timeout", "unknown unit"]);
     refused(&place, &["check", "--timeout", "0s"], &["--timeout"]);
     refused(&place, &["check", "--max-in-flight", "0"], &["--max-in-flight"]);
@@ -105,6 +105,6 @@ fn commands_and_ids_typed_wrong_get_a_suggestion() {
     refused(&place, &["selftest", "auth", "--json", "."], &["--json", "Is a directory"]);
     refused(&place, &["selftest", "--at-once", "0"], &["--at-once"]);
     refused(&place, &["selftest", "no-such-mutant"], &["no mutant", "selftest --list"]);
-    place.run(&[]).exits(2).says(&["Usage: difyprobe <COMMAND>"]);
+    place.run(&[]).exits(2).says(&["Usage: difyprobe [OPTIONS] <COMMAND>"]);
     place.run(&["--version"]).exits(0).says(&[env!("CARGO_PKG_VERSION")]);
 }

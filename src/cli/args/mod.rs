@@ -134,10 +134,12 @@ pub enum Command {
         difyprobe lint chat.yaml evening-peak.yaml difyprobe.toml")]
     Lint(LintArgs),
     /// Write settings and a first scenario for your server
-    #[command(after_help = "Asks the server for its apps and what they want; keys are never written, only the names of the variables \
+    #[command(
+        after_help = "Asks the server for its apps and what they want; keys are never written, only the names of the variables \
         that hold them. Without a server the files are written for the embedded emulator.\n\nExamples:\n  \
         DIFY_API_KEY=app-... difyprobe init --base-url https://dify.example/v1\n  \
-        difyprobe init my-tests")]
+        difyprobe init my-tests"
+    )]
     Init(InitArgs),
     /// Print the completions of a shell
     #[command(after_help = "Examples:\n  \

@@ -95,11 +95,8 @@ async fn discover(args: &InitArgs) -> Result<(Found, Vec<String>), Failure> {
 /// Variables for the keys: the one that held the key, else one named after the app.
 fn variables(args: &InitArgs, apps: &[App]) -> Vec<String> {
     let held = args.target.app.is_empty() && std::env::var("DIFY_API_KEY").ok() == args.target.api_key;
-    let named = |app: &App| {
-        let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-        format!("DIFY_{}_KEY", app.label.chars().map(plain).collect::<String>())
-    };
-    apps.iter().map(|app| if held { "DIFY_API_KEY".to_owned() } else { named(app) }).collect()
+    let variable = |app: &App| if held { "DIFY_API_KEY".to_owned() } else { target::key_variable(&app.label) };
+    apps.iter().map(variable).collect()
 }
 
 fn say(args: &InitArgs, found: &Found, written: &[PathBuf]) {
@@ -112,7 +109,7 @@ fn say(args: &InitArgs, found: &Found, written: &[PathBuf]) {
     }
     println!("written:");
     for path in written {
-        println!("  {}", path.display());
+        println!("  {}", path.strip_prefix(".").unwrap_or(path).display());
     }
     println!("next:");
     if args.folder != PathBuf::from(".") {
@@ -122,7 +119,8 @@ fn say(args: &InitArgs, found: &Found, written: &[PathBuf]) {
         let unset = found.variables.iter().filter(|name| std::env::var_os(name).is_none());
         unset.for_each(|name| println!("  export {name}=app-...    # the key is not written anywhere"));
     }
-    let scenario = written.first().and_then(|path| path.strip_prefix(&args.folder).ok().map(|p| p.display().to_string()));
+    let scenario =
+        written.first().and_then(|path| path.strip_prefix(&args.folder).ok().map(|p| p.display().to_string()));
     println!("  difyprobe check {}    # the first scenario", scenario.unwrap_or_default());
     println!("  difyprobe check    # all rules");
     println!("  difyprobe load --users 2 --duration 10s");

@@ -64,11 +64,14 @@ fn inputs(fields: &[InputField]) -> String {
     for field in fields {
         let name = quoted(&field.variable);
         let about = about(field);
-        let value = flow::fill(std::slice::from_ref(&InputField { required: true, ..field.clone() }), &Renderer::new(1));
+        let value =
+            flow::fill(std::slice::from_ref(&InputField { required: true, ..field.clone() }), &Renderer::new(1));
         let value = value.ok().and_then(|made| made.get(&field.variable).cloned());
         match (field.required, value) {
             (true, Some(value)) => required += &format!("        {name}: {}  # {about}\n", json(&value)),
-            (true, None) => others += &format!("        # {name}: ...  required: {about}; give it yourself, see `upload`\n"),
+            (true, None) => {
+                others += &format!("        # {name}: ...  required: {about}; give it yourself, see `upload`\n")
+            }
             (false, Some(value)) => others += &format!("        # {name}: {}  # {about}\n", json(&value)),
             (false, None) => others += &format!("        # {name}: ...  # {about}\n"),
         }
@@ -76,7 +79,9 @@ fn inputs(fields: &[InputField]) -> String {
     match (required.is_empty(), others.is_empty()) {
         (true, true) => String::new(),
         (true, false) => format!("      # inputs:\n{others}"),
-        (false, _) => format!("      inputs:  # left out, difyprobe would fill the required ones by itself\n{required}{others}"),
+        (false, _) => {
+            format!("      inputs:  # left out, difyprobe would fill the required ones by itself\n{required}{others}")
+        }
     }
 }
 
@@ -160,8 +165,9 @@ mod tests {
                         server_version: None,
                     };
                     let first = first(&app);
-                    parse(&first.path, &first.text)
-                        .unwrap_or_else(|problems| panic!("{}\n{}", first.text, render_all(&problems, &first.text, false)));
+                    parse(&first.path, &first.text).unwrap_or_else(|problems| {
+                        panic!("{}\n{}", first.text, render_all(&problems, &first.text, false))
+                    });
                 }
             }
         }

@@ -12,7 +12,9 @@ pub fn text(found: &Found, scenario: &First) -> String {
     );
     match &found.base_url {
         Some(url) => out += &format!("base-url = {}\n", string(url)),
-        None => out += "# Without a base-url the embedded emulator is used.\n# base-url = \"https://dify.example/v1\"\n",
+        None => {
+            out += "# Without a base-url the embedded emulator is used.\n# base-url = \"https://dify.example/v1\"\n"
+        }
     }
     let (profile, why) = &found.profile;
     if found.profile_typed {

@@ -3,6 +3,7 @@
 use crate::cli::args::Args;
 use crate::cli::exit::Failure;
 use crate::cli::output::chain;
+use crate::cli::target::key_variable;
 use crate::model::AppMode;
 use crate::scenario::ast::At;
 use crate::scenario::{Diagnostic, Problems, closest, render_all, suggestion};
@@ -71,12 +72,12 @@ pub fn takes_settings(command: &clap::Command) -> bool {
         && command.get_arguments().any(|arg| ["base_url", "reports"].contains(&arg.get_id().as_str()))
 }
 
-/// Reads a file.
+/// Reads a file, which is called `path` in messages and for the paths in it.
 ///
 /// # Errors
 /// A file that cannot be read, or has problems.
-pub fn read(path: &Path) -> Result<Settings, Failure> {
-    let text = read_text(path)?;
+pub fn read(file: &Path, path: &Path) -> Result<Settings, Failure> {
+    let text = read_text(file)?;
     parse(path, &text).map_err(|(problems, shown)| {
         Failure::usage(format!("the settings have problems\n\n{}", render_all(&problems, &shown, false).trim_end()))
     })
@@ -179,8 +180,7 @@ impl<'a> Reader<'a> {
                 _ => vec![value],
             };
             for key in keys {
-                let variable = format!("DIFY_{}_KEY", mode.as_str().replace('-', "_").to_ascii_uppercase());
-                if let Some(word) = self.key(key, &variable) {
+                if let Some(word) = self.key(key, &key_variable(mode.as_str())) {
                     self.apps.push((mode, word));
                 }
             }

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 
 /// The file in a folder, or in the nearest folder above it that has one, up to the root of the repository (the folder with
 /// `.git`). Outside a repository only the folder itself counts: what somebody else put into a folder further up, such as
-/// `/tmp`, must not decide where keys are sent.
+/// `/tmp`, must not decide where keys are sent. The path is relative to the folder, as a person would write it.
 pub fn above(folder: &Path) -> Option<PathBuf> {
     let root = folder.ancestors().find(|above| above.join(".git").exists()).unwrap_or(folder);
-    let within = folder.ancestors().take_while(|above| above.starts_with(root));
-    let found = within.map(|above| above.join(NAME)).find(|path| path.is_file())?;
-    // as short as a person would write it
-    Some(found.strip_prefix(folder).map_or(found.clone(), Path::to_owned))
+    let mut within = folder.ancestors().take_while(|above| above.starts_with(root));
+    let height = within.position(|above| above.join(NAME).is_file())?;
+    Some((0..height).map(|_| "..").collect::<PathBuf>().join(NAME))
 }
 
 #[cfg(test)]
@@ -29,7 +28,7 @@ mod tests {
         crate::store::write_atomic(&file(""), b"").expect("written");
         assert_eq!(above(&deep), None, "outside the repository");
         crate::store::write_atomic(&file("repository"), b"").expect("written");
-        assert_eq!(above(&deep), Some(file("repository")));
+        assert_eq!(above(&deep), Some(PathBuf::from("../..").join(NAME)));
         crate::store::write_atomic(&file("repository/a/b"), b"").expect("written");
         assert_eq!(above(&deep), Some(PathBuf::from(NAME)));
     }

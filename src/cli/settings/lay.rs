@@ -4,6 +4,7 @@ use super::Lookup;
 use super::file::{Entry, From, Settings, Word, name_of};
 use crate::cli::args::Args;
 use crate::cli::exit::Failure;
+use crate::model::AppMode;
 use crate::scenario::{Problems, render_all};
 use clap::builder::Resettable;
 use clap::parser::ValueSource;
@@ -43,11 +44,12 @@ pub fn under(settings: &Settings, name: &str, matches: &ArgMatches, env: Lookup<
         return Ok(Laid { command: Args::command(), used: Vec::new(), notes: Vec::new() });
     };
     let mut layer = Layer { settings, matches, env, problems: Problems::new(&settings.path.display().to_string()) };
-    let mut defaults: Vec<(String, String, Vec<String>)> = Vec::new();
+    let mut defaults = Vec::new();
     for arg in command.get_arguments() {
         let Some(entry) = layer.entry(name, arg) else { continue };
         if name_of(arg) != "api-key" && !layer.is_overruled(&command, arg) {
-            defaults.push((arg.get_id().to_string(), entry.flag.clone(), layer.values(entry, arg)));
+            let values = layer.values(entry, arg);
+            defaults.push(Default { id: arg.get_id().to_string(), key: entry.flag.clone(), values });
         }
     }
     let mut notes = Vec::new();
@@ -61,18 +63,26 @@ pub fn under(settings: &Settings, name: &str, matches: &ArgMatches, env: Lookup<
         let shown = render_all(&layer.problems.finish(), &settings.shown, false);
         return Err(Failure::usage(format!("the settings have problems\n\n{}", shown.trim_end())));
     }
-    let used = defaults.iter().map(|(_, flag, _)| flag.clone()).collect();
-    let empty: Vec<String> = command.get_arguments().filter(|arg| is_empty(arg, env)).map(|a| a.get_id().to_string()).collect();
-    let command = Args::command().mut_subcommand(name, |mut sub| {
-        for id in empty {
-            sub = sub.mut_arg(id, |arg| arg.env(Resettable::Reset));
-        }
-        for (id, _, values) in defaults {
-            sub = sub.mut_arg(id, |arg| arg.required(false).default_values(values));
-        }
-        sub
+    let used = defaults.iter().map(|default| default.key.clone()).collect();
+    let empty = command.get_arguments().filter(|arg| is_empty(arg, env)).map(|arg| arg.get_id().to_string());
+    let empty: Vec<String> = empty.collect();
+    let command = Args::command().mut_subcommand(name, |sub| {
+        let sub = empty.into_iter().fold(sub, |sub, id| sub.mut_arg(id, |arg| arg.env(Resettable::Reset)));
+        let lay = |sub: clap::Command, default: Default| {
+            sub.mut_arg(default.id, |arg| arg.required(false).default_values(default.values))
+        };
+        defaults.into_iter().fold(sub, lay)
     });
     Ok(Laid { command, used, notes })
+}
+
+/// Values for an argument that was not typed.
+struct Default {
+    /// Id of the argument.
+    id: String,
+    /// Key in the file.
+    key: String,
+    values: Vec<String>,
 }
 
 /// A variable that is set to nothing is not set.
@@ -132,61 +142,74 @@ impl<'a> Layer<'a> {
                 let value = (self.env)(name).filter(|value| !value.is_empty());
                 if value.is_none() {
                     let message = format!("the environment has no variable {name}");
-                    self.problems.add(word.at, word.width, message, format!("set it (export {name}=...), or take this out"));
+                    self.problems.add(
+                        word.at,
+                        word.width,
+                        message,
+                        format!("set it (export {name}=...), or take this out"),
+                    );
                 }
                 value
             }
         }
     }
 
-    /// The keys of the file. They belong to its server: they are not in force where another server or other keys are given.
-    fn keys(&mut self, name: &str, command: &clap::Command) -> Result<Vec<(String, String, Vec<String>)>, String> {
+    /// The keys of the file, as arguments with their values; an `Err` says why they are not in force.
+    fn keys(&mut self, name: &str, command: &clap::Command) -> Result<Vec<Default>, String> {
         let find = |id: &str| command.get_arguments().find(|arg| arg.get_id() == id);
-        let single = find("api_key").and_then(|arg| self.entry(name, arg));
+        let single = find("api_key").and_then(|arg| self.entry(name, arg)).map_or(&[][..], |entry| &entry.words);
         let apps = find("app").map_or(&[][..], |_| &self.settings.apps);
-        if apps.is_empty() && single.is_none() {
+        if apps.is_empty() && single.is_empty() {
             return Ok(Vec::new());
         }
-        let what = format!("the keys of {} are not used", self.settings.path.display());
+        let words: Vec<&Word> = apps.iter().map(|(_, word)| word).chain(single).collect();
         let base_url = find("base_url");
-        let own = base_url.and_then(|arg| self.entry(name, arg));
-        let given = base_url.filter(|arg| self.is_given(arg)).and_then(|arg| self.matches.get_raw(arg.get_id().as_str()));
-        let given = given.and_then(|mut raw| raw.next()).map(|raw| raw.to_string_lossy().into_owned());
-        match (&given, own) {
-            (None, None) => return Err(format!("{what}: neither it nor the command line has a base-url")),
-            (Some(given), Some(own)) => {
-                let known = |word: &Word| match &word.from {
-                    From::Text(text) => Some(text.clone()),
-                    From::Env(name) => (self.env)(name),
-                };
-                let same = own.words.first().and_then(known).is_some_and(|own| own == *given);
-                if !same {
-                    return Err(format!("{what}: they belong to its base-url, and another one was given"));
-                }
-            }
-            _ => {}
-        }
-        let variables = apps.iter().map(|(_, word)| word).chain(single.iter().flat_map(|s| &s.words));
-        let names_it = |arg: &Arg| {
-            let env = arg.get_env().and_then(|e| e.to_str());
-            let by_env = self.matches.value_source(arg.get_id().as_str()) == Some(ValueSource::EnvVariable);
-            by_env && variables.clone().any(|w| matches!(&w.from, From::Env(name) if Some(name.as_str()) == env))
-        };
-        if let Some(arg) = ["app", "api_key"].into_iter().filter_map(find).find(|arg| self.is_given(arg) && !names_it(arg)) {
-            let by_env = self.matches.value_source(arg.get_id().as_str()) == Some(ValueSource::EnvVariable);
-            let env = arg.get_env().filter(|_| by_env).and_then(|name| name.to_str()).map(str::to_owned);
-            return Err(format!("{what}: {} was given", env.unwrap_or_else(|| format!("--{}", name_of(arg)))));
+        let not_ours = self.another_server(base_url, base_url.and_then(|arg| self.entry(name, arg)));
+        let typed = ["app", "api_key"].into_iter().filter_map(find).find_map(|arg| self.another_key(arg, &words));
+        if let Some(why) = not_ours.or(typed) {
+            return Err(format!("the keys of {} are not used: {why}", self.settings.path.display()));
         }
         let mut keys = Vec::new();
-        if let Some(single) = single {
-            keys.push(("api_key".to_owned(), "api-key".to_owned(), single.words.iter().filter_map(|w| self.resolve(w)).collect()));
+        if !single.is_empty() {
+            let values = single.iter().filter_map(|word| self.resolve(word)).collect();
+            keys.push(Default { id: "api_key".to_owned(), key: "api-key".to_owned(), values });
         }
         if !apps.is_empty() {
-            let one = |layer: &mut Self, mode: &crate::model::AppMode, word| Some(format!("{mode}={}", layer.resolve(word)?));
-            let all = apps.iter().filter_map(|(mode, word)| one(self, mode, word)).collect();
-            keys.push(("app".to_owned(), "apps".to_owned(), all));
+            let value = |(mode, word): &(AppMode, Word)| self.resolve(word).map(|key| format!("{mode}={key}"));
+            let values = apps.iter().filter_map(value).collect();
+            keys.push(Default { id: "app".to_owned(), key: "apps".to_owned(), values });
         }
         Ok(keys)
+    }
+
+    /// Why the server is not the one that the keys of the file belong to.
+    fn another_server(&self, base_url: Option<&Arg>, own: Option<&Entry>) -> Option<String> {
+        let given = base_url.filter(|arg| self.is_given(arg));
+        let given = given.and_then(|arg| self.matches.get_raw(arg.get_id().as_str())?.next());
+        let Some(given) = given.map(|raw| raw.to_string_lossy().into_owned()) else {
+            return own.is_none().then(|| "neither it nor the command line has a base-url".to_owned());
+        };
+        // A file without a server leaves it to whoever runs it.
+        let own = match own?.words.first().map(|word| &word.from) {
+            Some(From::Text(text)) => Some(text.clone()),
+            Some(From::Env(name)) => (self.env)(name),
+            None => None,
+        };
+        let same = own.is_some_and(|own| own.trim_end_matches('/') == given.trim_end_matches('/'));
+        (!same).then(|| "they belong to its base-url, and another one was given".to_owned())
+    }
+
+    /// What was given instead of the keys of the file: a flag, or a variable that the file does not name itself.
+    fn another_key(&self, arg: &Arg, own: &[&Word]) -> Option<String> {
+        if !self.is_given(arg) {
+            return None;
+        }
+        let by_env = self.matches.value_source(arg.get_id().as_str()) == Some(ValueSource::EnvVariable);
+        let Some(variable) = arg.get_env().and_then(|name| name.to_str()).filter(|_| by_env) else {
+            return Some(format!("--{} was given", name_of(arg)));
+        };
+        let named = own.iter().any(|word| word.from == From::Env(variable.to_owned()));
+        (!named).then(|| format!("{variable} is set"))
     }
 }
 

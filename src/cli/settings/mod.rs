@@ -60,7 +60,7 @@ pub fn understand(words: &[OsString], folder: &Path, env: Lookup<'_>) -> Result<
     let Some(path) = chosen_file(name, matches, folder)? else {
         return Ok(Understood { args: Args::from_arg_matches(&strict(Args::command(), words)?)?, notes: Vec::new() });
     };
-    let settings = file::read(&path)?;
+    let settings = file::read(&folder.join(&path), &path)?;
     let laid = lay::under(&settings, name, matches, env)?;
     let args = Args::from_arg_matches(&strict(laid.command, words)?)?;
     let quiet = matches.try_get_one::<bool>("quiet").ok().flatten().copied().unwrap_or(false);
@@ -81,7 +81,9 @@ fn chosen_file(name: &str, matches: &ArgMatches, folder: &Path) -> Result<Option
     let named = matches.get_one::<PathBuf>("config");
     if let (Some(path), false) = (named, takes) {
         let path = path.display();
-        return Err(Failure::usage(format!("--config {path}: `difyprobe {name}` takes no settings; leave the flag out")));
+        return Err(Failure::usage(format!(
+            "--config {path}: `difyprobe {name}` takes no settings; leave the flag out"
+        )));
     }
     if !takes || matches.get_flag("no_config") {
         return Ok(None);
