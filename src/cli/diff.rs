@@ -92,7 +92,9 @@ fn saved(args: &DiffArgs) -> Result<Option<[&PathBuf; 2]>, Failure> {
     let saved = args.scenarios.iter().all(|path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")));
     match args.scenarios.as_slice() {
         [a, b] if saved => Ok(Some([a, b])),
-        _ => Err(Failure::usage("diff needs --candidate URL, the server to compare, or two saved transcripts, A and B")),
+        _ => {
+            Err(Failure::usage("diff needs --candidate URL, the server to compare, or two saved transcripts, A and B"))
+        }
     }
 }
 
@@ -126,7 +128,9 @@ async fn ready(
 ) -> Result<Prepared, Failure> {
     let prepared = prepare(chosen.request(choice.clone(), args.target.keep, stop), Sink::collect()).await;
     prepared.map_err(|error| match error {
-        ExamineError::Unexamined { reason, .. } => Failure::incomplete(format!("nothing was compared: {name}: {reason}")),
+        ExamineError::Unexamined { reason, .. } => {
+            Failure::incomplete(format!("nothing was compared: {name}: {reason}"))
+        }
         ExamineError::Engine(error) => Failure::internal(chain(&error)),
     })
 }

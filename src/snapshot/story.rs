@@ -66,12 +66,7 @@ fn text(chosen: Text, place: Place) -> Text {
     }
 }
 
-fn told_step<'t>(
-    mut exchanges: Vec<&'t Exchange>,
-    place: Place,
-    canon: &mut Canon,
-    base_path: &str,
-) -> ToldStep<'t> {
+fn told_step<'t>(mut exchanges: Vec<&'t Exchange>, place: Place, canon: &mut Canon, base_path: &str) -> ToldStep<'t> {
     if place.side_by_side {
         exchanges.sort_by_cached_key(|e| canon.sort_key(e));
     }

@@ -83,7 +83,9 @@ pub fn build(a: Examined<'_>, b: Examined<'_>, wanted: Wanted<'_>) -> DiffReport
 }
 
 fn steps(transcript: &Transcript, scenarios: &[Arc<Scenario>], text: Text) -> Vec<Step> {
-    let steps = told(transcript, scenarios, Options { text, ..Options::default() });
+    #[allow(clippy::needless_update)] // further choices keep their defaults
+    let options = Options { text, ..Options::default() };
+    let steps = told(transcript, scenarios, options);
     let step = |step: crate::snapshot::ToldStep<'_>| {
         let first = step.exchanges.first()?;
         let (origin, app) = (&first.origin, first.app.clone());
@@ -100,22 +102,18 @@ fn steps(transcript: &Transcript, scenarios: &[Arc<Scenario>], text: Text) -> Ve
     steps.into_iter().filter_map(step).collect()
 }
 
-/// `DELETE /conversations/{id}`; what is no documented operation has no pattern and stands together.
+/// `DELETE /conversations/{id}`; of what is no documented operation the path as it was sent.
 fn operation(exchange: &Exchange, route: &Route) -> String {
     let method = &exchange.request.method;
     let known = PATTERNS.iter().find(|(verb, _, endpoint)| verb == method && *endpoint == route.endpoint);
     match known {
         Some((_, pattern, _)) => format!("{method} /{}", pattern.replace('*', "{id}")),
-        None => format!("{method} of no documented operation"),
+        None => format!("{method} {}", exchange.request.path()),
     }
 }
 
 fn side(report: &RunReport) -> Side {
-    Side {
-        target: report.target.clone(),
-        requests: report.summary.requests,
-        summary: report.summary.line.clone(),
-    }
+    Side { target: report.target.clone(), requests: report.summary.requests, summary: report.summary.line.clone() }
 }
 
 fn with_wire(group: Group, a: &Transcript, b: &Transcript) -> Found {
@@ -184,8 +182,8 @@ fn summary(
         true => vec![format!("no difference in {compared}")],
         false => {
             let times = groups.iter().map(|group| group.count).sum();
-            let kinds = count(groups.len() as u64, "kind");
-            vec![format!("{} of {kinds} in {compared}", count(times, "difference"))]
+            let groups = count(groups.len() as u64, "group");
+            vec![format!("{} in {groups}, {compared} compared", count(times, "difference"))]
         }
     };
     for change in &rules.changes {
