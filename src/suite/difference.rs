@@ -54,8 +54,9 @@ pub fn build(a: Examined<'_>, b: Examined<'_>, wanted: Wanted<'_>) -> DiffReport
     let (ignored, groups): (Vec<Group>, Vec<Group>) =
         std::mem::take(&mut found.groups).into_iter().partition(|group| wanted.kinds.contains(&group.kind));
     let rules = Matrix::of(&[("A".to_owned(), a.report), ("B".to_owned(), b.report)]);
-    let nothing_ignored = wanted.ignore.is_empty() && wanted.kinds.is_empty();
-    let worse = nothing_ignored && rules.changes.iter().any(|change| !change.newly_failing.is_empty());
+    // What is left out on purpose may be all that such a rule complains about.
+    let whole = ignored.is_empty() && on_a.iter().chain(&on_b).all(|matched| *matched == 0);
+    let worse = whole && rules.changes.iter().any(|change| !change.newly_failing.is_empty());
     let verdict = match (interrupted, groups.is_empty() && !worse) {
         (true, _) => DiffVerdict::Interrupted,
         (false, false) => DiffVerdict::Different,
@@ -186,10 +187,11 @@ fn summary(
             vec![format!("{} in {groups}, {compared} compared", count(times, "difference"))]
         }
     };
+    let but = if groups.is_empty() && verdict == DiffVerdict::Different { "but " } else { "" };
     for change in &rules.changes {
         let counts = [(&change.newly_failing, "failing on B only"), (&change.fixed, "failing on A only")];
         let told = counts.into_iter().filter(|(rules, _)| !rules.is_empty());
-        parts.extend(told.map(|(rules, word)| format!("{} {word}", count(rules.len() as u64, "rule"))));
+        parts.extend(told.map(|(rules, word)| format!("{but}{} {word}", count(rules.len() as u64, "rule"))));
     }
     if !uncompared.is_empty() {
         parts.push(format!("{} not compared", count(uncompared.len() as u64, "item")));

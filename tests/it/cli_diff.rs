@@ -155,12 +155,27 @@ fn what_is_ignored_does_not_count_and_is_named() {
     let path = run(&["--ignore", "$.mode", "--ignore", "$.nothing[0]"]).exits(0);
     path.says(&[
         "EQUAL",
-        "$.mode: 2 values on A, 0 values on B",
+        "$.mode: 3 values on A, 1 value on B",
         "$.nothing[0]: nothing on either side is at this path",
     ]);
     run(&["--ignore", "$.nothing"]).exits(6);
     run(&["--ignore-kind", "text,member-removed"]).exits(0).says(&["member-removed: 1 group, seen 2 times"]);
     run(&["--ignore-kind", "member-added", "-q"]).exits(6).says(&["DIFFERENT: 2 differences in 1 group, "]);
+}
+
+#[test]
+fn a_rule_that_only_b_breaks_counts_though_no_exchange_shows_it_unless_something_is_left_out() {
+    // Token counts are no difference, that they do not add up is.
+    let (healthy, faulty) = (Served::start(&[]), Served::start(&["--mutant", "usage.sum/total-is-completion"]));
+    let place = Place::new();
+    let (names, flags) = (files(&["chat-parity"]), both(&healthy, &faulty));
+    let run = |more: &[&str]| place.run(&diff(&names, &flags, more));
+    let ran = run(&[]).exits(6);
+    ran.says(&["usage.sum passed failed !", "DIFFERENT: no difference in 3 exchanges, but 1 rule failing on B only"]);
+    assert_eq!(groups(&place), [""; 0]);
+    place.run(&["judge", "reports/diff-b.transcript.json"]).exits(1).says(&["FAIL usage.sum"]);
+    run(&["--ignore", "$.nothing"]).exits(6);
+    run(&["--ignore", "$.metadata.usage"]).exits(0).says(&["EQUAL", "1 rule failing on B only"]);
 }
 
 #[test]
@@ -195,10 +210,10 @@ fn servers_that_cannot_be_asked_are_named_and_the_other_is_left_alone() {
     let gone = format!("http://{nobody}/v1");
     let names = files(&["chat-parity"]);
     let flags: Vec<String> = server.chat_flags().into_iter().chain(["--candidate".into(), gone.clone()]).collect();
-    let ran = place.run(&diff(&names, &flags, &[])).exits(3).says(&["nothing was compared: B: ", &gone]);
+    let ran = place.run(&diff(&names, &flags, &[])).exits(3).says(&["nothing was compared: B: ", &nobody.to_string()]);
     assert!(ran.stdout.is_empty() && !place.path().join("reports/diff.json").exists(), "{}", ran.stdout);
     let flags = ["--base-url", &gone, "--api-key", "app-x", "--candidate", &server.base_url].map(str::to_owned);
-    place.run(&diff(&names, &flags, &[])).exits(3).says(&["nothing was compared: A: ", &gone]);
+    place.run(&diff(&names, &flags, &[])).exits(3).says(&["nothing was compared: A: ", &nobody.to_string()]);
 }
 
 #[test]
