@@ -92,7 +92,9 @@ fn saved(args: &DiffArgs) -> Result<Option<[&PathBuf; 2]>, Failure> {
     let saved = args.scenarios.iter().all(|path| path.extension().is_some_and(|e| e.eq_ignore_ascii_case("json")));
     match args.scenarios.as_slice() {
         [a, b] if saved => Ok(Some([a, b])),
-        _ => Err(Failure::usage("diff needs --candidate URL, the server to compare, or two saved transcripts, A and B")),
+        _ => {
+            Err(Failure::usage("diff needs --candidate URL, the server to compare, or two saved transcripts, A and B"))
+        }
     }
 }
 
@@ -106,14 +108,15 @@ async fn online(args: &DiffArgs) -> Result<Both, Failure> {
     let prepared_a = ready("A", args, &chosen_a, &choice, &stop).await?;
     let prepared_b = ready("B", args, &chosen_b, &choice, &stop).await?;
     // One after the other, so that they do not slow each other down where they share a machine.
-    let a = examined("A", args, prepared_a).await?;
-    let b = examined("B", args, prepared_b).await?;
+    let (a, saved_a) = examined("A", args, prepared_a).await?;
+    let (b, saved_b) = examined("B", args, prepared_b).await?;
     let mut notes = Vec::new();
     for (name, chosen, examination) in [("A", &chosen_a, &a), ("B", &chosen_b, &b)] {
         let all = chosen.notes.iter().chain(&examination.notes).chain(&examination.harness_errors);
         notes.extend(all.map(|note| format!("{name}: {note}")));
     }
     notes.push(format!("seed {} on both (--seed {0} sends the same texts again)", chosen_a.seed));
+    notes.push(format!("what the rules found: difyprobe judge {saved_a}, difyprobe judge {saved_b}"));
     Ok(Both { a: reported(a), b: reported(b), scenarios: choice.scenarios, notes })
 }
 
@@ -126,19 +129,21 @@ async fn ready(
 ) -> Result<Prepared, Failure> {
     let prepared = prepare(chosen.request(choice.clone(), args.target.keep, stop), Sink::collect()).await;
     prepared.map_err(|error| match error {
-        ExamineError::Unexamined { reason, .. } => Failure::incomplete(format!("nothing was compared: {name}: {reason}")),
+        ExamineError::Unexamined { reason, .. } => {
+            Failure::incomplete(format!("nothing was compared: {name}: {reason}"))
+        }
         ExamineError::Engine(error) => Failure::internal(chain(&error)),
     })
 }
 
-/// Runs the scenarios on one side and saves the recording.
-async fn examined(name: &str, args: &DiffArgs, prepared: Prepared) -> Result<Examination, Failure> {
+/// Runs the scenarios on one side and saves the recording; gives its path.
+async fn examined(name: &str, args: &DiffArgs, prepared: Prepared) -> Result<(Examination, String), Failure> {
     let shown = progress::show(prepared.session.clone(), progress::scenarios);
     let examination = prepared.run().await.map_err(|e| Failure::internal(chain(&e)))?;
     drop(shown);
     let file = format!("diff-{}.transcript.json", name.to_lowercase());
-    save_in(&args.reports, &file, &examination.transcript)?;
-    Ok(examination)
+    let saved = save_in(&args.reports, &file, &examination.transcript)?;
+    Ok((examination, saved))
 }
 
 fn reported(of: Examination) -> (Transcript, RunReport) {

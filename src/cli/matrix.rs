@@ -53,7 +53,8 @@ fn source(text: &str) -> (Option<String>, PathBuf) {
 /// Names of the columns: as given, else what tells the reports apart, the shortest first.
 fn names(sources: &[Source]) -> Vec<String> {
     let stem = |s: &Source| s.path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-    let version = |s: &Source| s.report.target.server_version.clone().unwrap_or_else(|| s.report.target.profile.clone());
+    let version =
+        |s: &Source| s.report.target.server_version.clone().unwrap_or_else(|| s.report.target.profile.clone());
     let base_url = |s: &Source| s.report.target.base_url.clone();
     let path = |s: &Source| s.path.display().to_string();
     let ways: [&dyn Fn(&Source) -> String; 4] = [&stem, &version, &base_url, &path];
@@ -81,8 +82,12 @@ fn report(path: &Path) -> Result<RunReport, Failure> {
             let why = format!("{shown} has the layout {other}, this version reads {REPORT_SCHEMA}");
             return Err(Failure::usage(format!("{why}; examine the server again, or use the version that wrote it")));
         }
-        Some(other) => return Err(Failure::usage(format!("{shown} is a file of the layout `{other}`, no report; {again}"))),
-        None => return Err(Failure::usage(format!("{shown} is JSON without a `schema`, no report of difyprobe; {again}"))),
+        Some(other) => {
+            return Err(Failure::usage(format!("{shown} is a file of the layout `{other}`, no report; {again}")));
+        }
+        None => {
+            return Err(Failure::usage(format!("{shown} is JSON without a `schema`, no report of difyprobe; {again}")));
+        }
     }
     let broken = |e: serde_json::Error| Failure::usage(format!("{shown} is a report, but {e}; {again}"));
     let report: RunReport = serde_json::from_value(value).map_err(broken)?;

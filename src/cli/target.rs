@@ -187,7 +187,8 @@ fn keys(args: &TargetArgs, words: &Words) -> Result<Vec<Given>, Failure> {
     for (index, text) in args.app.iter().enumerate() {
         // The text holds a key: messages name the flag by its number, never by its value.
         let (flag, number) = (words.app, index + 1);
-        let bad = |why: &str| Failure::usage(format!("{flag} number {number}: {why}; write MODE=KEY, e.g. chat=app-..."));
+        let bad =
+            |why: &str| Failure::usage(format!("{flag} number {number}: {why}; write MODE=KEY, e.g. chat=app-..."));
         let (mode, key) = text.split_once('=').ok_or_else(|| bad("no `=`"))?;
         let known = AppMode::ALL.map(AppMode::as_str);
         let mode =

@@ -90,10 +90,11 @@ impl Comparer {
     pub(super) fn exchange(&mut self, a: &Told, b: &Told) -> Vec<Seen> {
         let (read_a, read_b) = (Read::of(&a.text), Read::of(&b.text));
         let inputs = continued_inputs(&read_a);
+        let operation = without_names(&a.operation);
         let refused = |read: &Read<'_>| read.reply.as_ref().is_some_and(|reply| reply.status >= 400);
         let mut context = Context {
             names: &mut self.names,
-            operation: &a.operation,
+            operation: &operation,
             inputs: &inputs,
             refused: refused(&read_a) && refused(&read_b),
             seen: Vec::new(),
@@ -156,15 +157,22 @@ fn replies(context: &mut Context<'_>, a: &Reply<'_>, b: &Reply<'_>) {
         return;
     }
     let place = if context.refused { "error body".to_owned() } else { operation.clone() };
-    headers(context, &operation, a, b);
+    let follows = context.refused && a.status != b.status;
+    if !follows {
+        headers(context, &operation, a, b);
+    }
     match (&a.body, &b.body) {
         (Body::Empty, Body::Empty) => {}
         (Body::Json(a), Body::Json(b)) => context.trees(&place, "$", a, b),
         (Body::Stream(a), Body::Stream(b)) => stream::compare(context, a, b),
         (Body::Other(a), Body::Other(b)) => context.texts(&place, "", a, b),
         (body_a, body_b) => {
-            let (a, b) = (body_a.kind(), body_b.kind());
-            context.note(Kind::Body, &operation, "", change(a, b), (a, b));
+            let empty = matches!(body_a, Body::Empty) || matches!(body_b, Body::Empty);
+            // Another content type has been said; so has another refusal.
+            if !follows && (empty || a.header("content-type") == b.header("content-type")) {
+                let (a, b) = (body_a.kind(), body_b.kind());
+                context.note(Kind::Body, &operation, "", change(a, b), (a, b));
+            }
         }
     }
 }

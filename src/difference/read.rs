@@ -79,8 +79,8 @@ impl<'t> Read<'t> {
             _ => (text, None),
         };
         match text.split_once("\n-> ") {
-            Some((sent, reply)) => Read { sent, reply: Some(Reply::of(reply)), fault },
-            None => Read { sent: text.trim_end().trim_end_matches("no response"), reply: None, fault },
+            Some((sent, reply)) => Read { sent: sent.trim_end(), reply: Some(Reply::of(reply)), fault },
+            None => Read { sent: text.trim_end().trim_end_matches("no response").trim_end(), reply: None, fault },
         }
     }
 
@@ -96,7 +96,8 @@ impl<'t> Reply<'t> {
         let mut lines = head.lines();
         let status = lines.next().and_then(|line| line.trim().parse().ok()).unwrap_or(0);
         let headers: Vec<_> = lines.filter_map(|line| line.split_once(": ")).collect();
-        let events = headers.iter().any(|(n, v)| *n == "content-type" && v.trim_start().starts_with("text/event-stream"));
+        let events =
+            headers.iter().any(|(n, v)| *n == "content-type" && v.trim_start().starts_with("text/event-stream"));
         let body = match body.trim_end() {
             "" | "(empty body)" => Body::Empty,
             body if events => Body::Stream(Stream::of(body)),
@@ -246,7 +247,8 @@ mod tests {
         assert!(none.reply.is_none() && none.fault == Some("connect") && none.sent.starts_with("GET /info"));
         let empty = Read::of("DELETE /x\n\n-> 204\n\n(empty body)\n").reply.unwrap();
         assert_eq!((empty.status, empty.body.kind()), (204, "empty"));
-        let page = Read::of("GET /x\n\n-> 404\ncontent-type: text/html\n\n(text/html, under 1 kB)\n<html>\n").reply.unwrap();
+        let page =
+            Read::of("GET /x\n\n-> 404\ncontent-type: text/html\n\n(text/html, under 1 kB)\n<html>\n").reply.unwrap();
         assert_eq!((page.status, page.body.kind(), page.header("content-type")), (404, "other", Some("text/html")));
     }
 }

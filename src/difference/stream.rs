@@ -31,7 +31,13 @@ pub(super) fn compare(context: &mut Context<'_>, a: &Stream<'_>, b: &Stream<'_>)
     for (alone, kind) in [(alone_a, Kind::EventRemoved), (alone_b, Kind::EventAdded)] {
         for (name, elsewhere) in alone {
             let kind = if elsewhere { Kind::EventCount } else { kind };
-            context.note(kind, &operation, &name, String::new(), (&counted(&a.events, &name), &counted(&b.events, &name)));
+            context.note(
+                kind,
+                &operation,
+                &name,
+                String::new(),
+                (&counted(&a.events, &name), &counted(&b.events, &name)),
+            );
         }
     }
     for (title, text_a) in &a.texts {

@@ -64,6 +64,10 @@ pub struct Changes {
     pub newly_failing: Vec<String>,
     /// They failed and do not any more.
     pub fixed: Vec<String>,
+    /// They held and are known to deviate now, or warn.
+    pub newly_deviating: Vec<String>,
+    /// They were known to deviate, or warned, and hold now.
+    pub deviating_no_more: Vec<String>,
     /// Another outcome otherwise, e.g. from passed to not applicable.
     pub other: Vec<String>,
     /// Only the later run has them.
@@ -78,24 +82,64 @@ impl Row {
         self.outcomes.windows(2).all(|pair| pair.first() == pair.get(1))
     }
 
+    /// What became of the rule since the column before; `None` where nothing did, and in the first column.
+    fn change(&self, column: usize) -> Option<Change> {
+        let at = |column: usize| self.outcomes.get(column).copied().flatten();
+        Change::between(at(column.checked_sub(1)?), at(column))
+    }
+
     /// The mark of a cell: what became of the rule since the column before.
     pub fn mark(&self, column: usize) -> &'static str {
-        let before = column.checked_sub(1).and_then(|at| self.outcomes.get(at)).copied();
-        match (before, self.outcomes.get(column).copied().flatten()) {
-            (Some(Some(before)), Some(now)) if bad(now) && !bad(before) => "!",
-            (Some(Some(before)), Some(now)) if bad(before) && !bad(now) => "+",
-            (Some(before), now) if before != now => "*",
-            _ => "",
-        }
+        self.change(column).map_or("", |change| change.told().0)
     }
 }
 
-/// What the marks of [`Row::mark`] mean.
-pub const MARKS: &str = "! newly failing, + fixed, * otherwise changed";
+/// What became of a rule from one column to the next.
+#[derive(Clone, Copy, PartialEq)]
+enum Change {
+    Failing,
+    Fixed,
+    Deviating,
+    Conforming,
+    Other,
+    Appeared,
+    Gone,
+}
 
-/// The rule does not hold, whether that is accepted or not.
-fn bad(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Fail | Outcome::Error | Outcome::Known)
+/// What the marks of [`Row::mark`] mean.
+pub const MARKS: &str = "! newly failing, + fixed, > newly deviating, < deviating no more, * otherwise changed";
+
+impl Change {
+    fn between(before: Option<Outcome>, now: Option<Outcome>) -> Option<Change> {
+        // Whether that is accepted or not.
+        let fails = |o: Outcome| matches!(o, Outcome::Fail | Outcome::Error | Outcome::Known);
+        let deviates = |o: Outcome| matches!(o, Outcome::KnownDeviation | Outcome::Warn);
+        match (before, now) {
+            (before, now) if before == now => None,
+            (None, _) => Some(Change::Appeared),
+            (_, None) => Some(Change::Gone),
+            (Some(before), Some(now)) => Some(match (fails(before), fails(now)) {
+                (false, true) => Change::Failing,
+                (true, false) => Change::Fixed,
+                _ if before == Outcome::Pass && deviates(now) => Change::Deviating,
+                _ if deviates(before) && now == Outcome::Pass => Change::Conforming,
+                _ => Change::Other,
+            }),
+        }
+    }
+
+    /// Its mark and its words.
+    fn told(self) -> (&'static str, &'static str) {
+        match self {
+            Change::Failing => ("!", "newly failing"),
+            Change::Fixed => ("+", "fixed"),
+            Change::Deviating => (">", "newly deviating"),
+            Change::Conforming => ("<", "deviating no more"),
+            Change::Other => ("*", "otherwise changed"),
+            Change::Appeared => ("*", "only in the later"),
+            Change::Gone => ("*", "only in the earlier"),
+        }
+    }
 }
 
 impl Matrix {
@@ -143,14 +187,16 @@ impl Changes {
     /// `A -> B: 3 newly failing, 2 fixed`
     pub fn line(&self) -> String {
         let counts = [
-            (self.newly_failing.len(), "newly failing"),
-            (self.fixed.len(), "fixed"),
-            (self.other.len(), "otherwise changed"),
-            (self.appeared.len(), "only in the later"),
-            (self.gone.len(), "only in the earlier"),
+            (&self.newly_failing, Change::Failing),
+            (&self.fixed, Change::Fixed),
+            (&self.newly_deviating, Change::Deviating),
+            (&self.deviating_no_more, Change::Conforming),
+            (&self.other, Change::Other),
+            (&self.appeared, Change::Appeared),
+            (&self.gone, Change::Gone),
         ];
-        let told: Vec<String> =
-            counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+        let some = counts.iter().filter(|(rules, _)| !rules.is_empty());
+        let told: Vec<String> = some.map(|(rules, change)| format!("{} {}", rules.len(), change.told().1)).collect();
         let told = if told.is_empty() { "nothing changed".to_owned() } else { told.join(", ") };
         format!("{} -> {}: {told}", self.from, self.to)
     }
@@ -175,15 +221,15 @@ fn column(name: &str, report: &RunReport) -> Column {
 fn changes(rules: &[Row], at: usize, from: &str, to: &str) -> Changes {
     let mut changes = Changes { from: from.to_owned(), to: to.to_owned(), ..Changes::default() };
     for row in rules {
-        let pair = (row.outcomes.get(at).copied().flatten(), row.outcomes.get(at + 1).copied().flatten());
-        let list = match pair {
-            (None, None) => continue,
-            (None, Some(_)) => &mut changes.appeared,
-            (Some(_), None) => &mut changes.gone,
-            (Some(before), Some(now)) if bad(now) && !bad(before) => &mut changes.newly_failing,
-            (Some(before), Some(now)) if bad(before) && !bad(now) => &mut changes.fixed,
-            (Some(before), Some(now)) if before != now => &mut changes.other,
-            _ => continue,
+        let list = match row.change(at + 1) {
+            None => continue,
+            Some(Change::Failing) => &mut changes.newly_failing,
+            Some(Change::Fixed) => &mut changes.fixed,
+            Some(Change::Deviating) => &mut changes.newly_deviating,
+            Some(Change::Conforming) => &mut changes.deviating_no_more,
+            Some(Change::Other) => &mut changes.other,
+            Some(Change::Appeared) => &mut changes.appeared,
+            Some(Change::Gone) => &mut changes.gone,
         };
         list.push(row.id.clone());
     }

@@ -54,8 +54,9 @@ pub fn build(a: Examined<'_>, b: Examined<'_>, wanted: Wanted<'_>) -> DiffReport
     let (ignored, groups): (Vec<Group>, Vec<Group>) =
         std::mem::take(&mut found.groups).into_iter().partition(|group| wanted.kinds.contains(&group.kind));
     let rules = Matrix::of(&[("A".to_owned(), a.report), ("B".to_owned(), b.report)]);
-    let nothing_ignored = wanted.ignore.is_empty() && wanted.kinds.is_empty();
-    let worse = nothing_ignored && rules.changes.iter().any(|change| !change.newly_failing.is_empty());
+    // What is left out on purpose may be all that such a rule complains about.
+    let whole = ignored.is_empty() && on_a.iter().chain(&on_b).all(|matched| *matched == 0);
+    let worse = whole && rules.changes.iter().any(|change| !change.newly_failing.is_empty());
     let verdict = match (interrupted, groups.is_empty() && !worse) {
         (true, _) => DiffVerdict::Interrupted,
         (false, false) => DiffVerdict::Different,
@@ -83,7 +84,9 @@ pub fn build(a: Examined<'_>, b: Examined<'_>, wanted: Wanted<'_>) -> DiffReport
 }
 
 fn steps(transcript: &Transcript, scenarios: &[Arc<Scenario>], text: Text) -> Vec<Step> {
-    let steps = told(transcript, scenarios, Options { text, ..Options::default() });
+    #[allow(clippy::needless_update)] // further choices keep their defaults
+    let options = Options { text, ..Options::default() };
+    let steps = told(transcript, scenarios, options);
     let step = |step: crate::snapshot::ToldStep<'_>| {
         let first = step.exchanges.first()?;
         let (origin, app) = (&first.origin, first.app.clone());
@@ -100,22 +103,18 @@ fn steps(transcript: &Transcript, scenarios: &[Arc<Scenario>], text: Text) -> Ve
     steps.into_iter().filter_map(step).collect()
 }
 
-/// `DELETE /conversations/{id}`; what is no documented operation has no pattern and stands together.
+/// `DELETE /conversations/{id}`; of what is no documented operation the path as it was sent.
 fn operation(exchange: &Exchange, route: &Route) -> String {
     let method = &exchange.request.method;
     let known = PATTERNS.iter().find(|(verb, _, endpoint)| verb == method && *endpoint == route.endpoint);
     match known {
         Some((_, pattern, _)) => format!("{method} /{}", pattern.replace('*', "{id}")),
-        None => format!("{method} of no documented operation"),
+        None => format!("{method} {}", exchange.request.path()),
     }
 }
 
 fn side(report: &RunReport) -> Side {
-    Side {
-        target: report.target.clone(),
-        requests: report.summary.requests,
-        summary: report.summary.line.clone(),
-    }
+    Side { target: report.target.clone(), requests: report.summary.requests, summary: report.summary.line.clone() }
 }
 
 fn with_wire(group: Group, a: &Transcript, b: &Transcript) -> Found {
@@ -184,14 +183,15 @@ fn summary(
         true => vec![format!("no difference in {compared}")],
         false => {
             let times = groups.iter().map(|group| group.count).sum();
-            let kinds = count(groups.len() as u64, "kind");
-            vec![format!("{} of {kinds} in {compared}", count(times, "difference"))]
+            let groups = count(groups.len() as u64, "group");
+            vec![format!("{} in {groups}, {compared} compared", count(times, "difference"))]
         }
     };
+    let but = if groups.is_empty() && verdict == DiffVerdict::Different { "but " } else { "" };
     for change in &rules.changes {
         let counts = [(&change.newly_failing, "failing on B only"), (&change.fixed, "failing on A only")];
         let told = counts.into_iter().filter(|(rules, _)| !rules.is_empty());
-        parts.extend(told.map(|(rules, word)| format!("{} {word}", count(rules.len() as u64, "rule"))));
+        parts.extend(told.map(|(rules, word)| format!("{but}{} {word}", count(rules.len() as u64, "rule"))));
     }
     if !uncompared.is_empty() {
         parts.push(format!("{} not compared", count(uncompared.len() as u64, "item")));

@@ -28,6 +28,7 @@ fn versions(place: &Place) {
         ("r.mended", ["fail", "pass", "fail"]),
         ("r.same", ["pass", "pass", "pass"]),
         ("r.offered", ["pass", "pass", "not-applicable"]),
+        ("r.deviates", ["pass", "known-deviation", "pass"]),
     ];
     for (at, version) in ["1.12", "1.13", "1.14"].into_iter().enumerate() {
         let mut all: Vec<(&str, &str)> = rules.iter().map(|(id, outcomes)| (*id, outcomes[at])).collect();
@@ -57,13 +58,14 @@ fn what_changed_from_version_to_version_is_marked_and_summed_up() {
     assert_eq!(row(&ran, "r.breaks"), ["r.breaks", "passed", "failed !", "failed"]);
     assert_eq!(row(&ran, "r.mended"), ["r.mended", "failed", "passed +", "failed !"]);
     assert_eq!(row(&ran, "r.offered"), ["r.offered", "passed", "passed", "not applicable *"]);
+    assert_eq!(row(&ran, "r.deviates"), ["r.deviates", "passed", "known deviation >", "passed <"]);
     assert_eq!(row(&ran, "r.old"), ["r.old", "warned", "absent *", "absent"]);
     assert_eq!(row(&ran, "r.new"), ["r.new", "absent", "passed *", "passed"]);
     assert!(!ran.stdout.contains("r.same"), "{}", ran.stdout);
     let ran = ran.says(&[
-        "v0 -> v1: 1 newly failing, 1 fixed, 1 only in the later, 1 only in the earlier",
-        "v1 -> v2: 1 newly failing, 1 otherwise changed",
-        "1 of 6 rules are the same everywhere (1 passed)",
+        "v0 -> v1: 1 newly failing, 1 fixed, 1 newly deviating, 1 only in the later, 1 only in the earlier",
+        "v1 -> v2: 1 newly failing, 1 deviating no more, 1 otherwise changed",
+        "1 of 7 rules are the same everywhere (1 passed)",
     ]);
     assert!(!ran.stdout.contains('\x1b'), "{}", ran.stdout);
     let all = place.run(&["matrix", "--all", "v0.json", "v1.json"]).exits(0);
@@ -96,7 +98,10 @@ fn the_table_is_written_as_json_markdown_and_html_with_hostile_text_made_harmles
     assert!(!ran.stdout.contains('\x1b'), "{}", ran.stdout);
     let read = |name: &str| std::fs::read_to_string(place.path().join(name)).unwrap();
     let json: Value = serde_json::from_str(&read("m.json")).unwrap();
-    assert_eq!((&json["schema"], &json["rules"][0]["outcomes"]), (&json!("difyprobe.matrix/1"), &json!(["pass", "fail"])));
+    assert_eq!(
+        (&json["schema"], &json["rules"][0]["outcomes"]),
+        (&json!("difyprobe.matrix/1"), &json!(["pass", "fail"]))
+    );
     assert_eq!(json["changes"][0]["newly_failing"][0], "r.<script>alert(1)</script>|x");
     let html = read("m.html");
     assert!(!html.contains("<script>alert") && !html.contains("<b>") && html.contains("&lt;script&gt;"), "{html}");

@@ -11,7 +11,12 @@ const EXAMPLE_BYTES: usize = 512 * 1024;
 /// Renders the comparison.
 pub fn render(of: &DiffReport) -> String {
     let mut out = format!("## difyprobe diff: {}\n\n{}\n\n", of.verdict.word(), line(&of.summary));
-    out.push_str(&format!("- A: {}\n- B: {}\n- compared: {}\n", line(&of.a.line()), line(&of.b.line()), of.compared_line()));
+    out.push_str(&format!(
+        "- A: {}\n- B: {}\n- compared: {}\n",
+        line(&of.a.line()),
+        line(&of.b.line()),
+        of.compared_line()
+    ));
     for (kind, groups) in of.kinds() {
         out.push_str(&format!("\n### {} ({})\n\n", kind.title(), kind.as_str()));
         groups.into_iter().for_each(|found| group(&mut out, found));
@@ -39,7 +44,8 @@ fn group(out: &mut String, found: &Found) {
         out.push_str(&format!("  - A: {}\n  - B: {}\n", line(&example.a.text), line(&example.b.text)));
     }
     let curls = [("A", &found.wire_a), ("B", &found.wire_b)];
-    let curls = curls.into_iter().filter_map(|(side, wire)| wire.as_ref().map(|wire| format!("# {side}\n{}\n", wire.curl)));
+    let curls =
+        curls.into_iter().filter_map(|(side, wire)| wire.as_ref().map(|wire| format!("# {side}\n{}\n", wire.curl)));
     let block = markdown_block(&clip(&curls.collect::<String>(), 8_000));
     let block: String = block.lines().map(|line| format!("    {line}\n")).collect();
     out.push_str(&format!("  - <details><summary>curl</summary>\n\n{block}\n    </details>\n"));

@@ -50,13 +50,13 @@ pub(in crate::report) fn table(out: &mut String, matrix: &Matrix, rows: &[&Row])
         ));
         for (at, outcome) in row.outcomes.iter().enumerate() {
             let class = outcome.map_or("not-applicable", |o| o.as_str());
-            let (word, mark) = (word(*outcome), row.mark(at));
+            let (word, mark) = (word(*outcome), esc(row.mark(at)));
             let marked = if mark.is_empty() { word.to_owned() } else { format!("<strong>{word} {mark}</strong>") };
             out.push_str(&format!("<td class=\"o-{class}\">{marked}</td>"));
         }
         out.push_str("</tr>\n");
     }
-    out.push_str(&format!("</tbody></table></div>\n<p class=\"quiet\">{MARKS}</p>\n"));
+    out.push_str(&format!("</tbody></table></div>\n<p class=\"quiet\">{}</p>\n", esc(MARKS)));
 }
 
 fn name(text: &str) -> String {

@@ -21,10 +21,15 @@ pub(in crate::report) fn table(out: &mut String, matrix: &Matrix, all: bool) {
     let heads: Vec<String> = matrix.targets.iter().map(|target| cell(&target.name)).collect();
     out.push_str(&format!("| rule | level | {} |\n|---|---|{}\n", heads.join(" | "), "---|".repeat(heads.len())));
     for row in rows {
-        let cells: Vec<String> = row.outcomes.iter().enumerate().map(|(at, outcome)| {
-            let text = format!("{} {}", word(*outcome), esc(row.mark(at)));
-            text.trim_end().to_owned()
-        }).collect();
+        let cells: Vec<String> = row
+            .outcomes
+            .iter()
+            .enumerate()
+            .map(|(at, outcome)| {
+                let text = format!("{} {}", word(*outcome), esc(row.mark(at)));
+                text.trim_end().to_owned()
+            })
+            .collect();
         out.push_str(&format!("| {} | {} | {} |\n", cell(&row.id), row.level.as_str(), cells.join(" | ")));
     }
     out.push_str(&format!("\n{}\n", esc(MARKS)));

@@ -3,6 +3,7 @@
 use super::TerminalStyle;
 use super::page::{Page, Paint};
 use super::table::{Table, number, text};
+use crate::difference::Kind;
 use crate::report::difference::{DiffReport, DiffVerdict, Found, NO_LOAD_TEST, Quantiles};
 use crate::report::escape::{clip, terminal as esc};
 use crate::report::units;
@@ -17,9 +18,14 @@ pub fn difference(of: &DiffReport, style: &TerminalStyle) -> String {
     page.labelled(2, 9, "A", Paint::Plain, &esc(&of.a.line()));
     page.labelled(2, 9, "B", Paint::Plain, &esc(&of.b.line()));
     page.labelled(2, 9, "compared", Paint::Plain, &of.compared_line());
+    let kinds: Vec<String> =
+        of.kinds().iter().map(|(kind, groups)| format!("{} {}", groups.len(), kind.as_str())).collect();
+    if !kinds.is_empty() {
+        page.labelled(2, 9, "kinds", Paint::Plain, &kinds.join(", "));
+    }
     for (kind, groups) in of.kinds() {
         page.heading(&format!("{} ({})", kind.title(), kind.as_str()));
-        groups.into_iter().for_each(|found| group(&mut page, found));
+        together(groups).iter().for_each(|groups| group(&mut page, groups));
     }
     if !of.groups.is_empty() && style.verbosity == 0 {
         page.blank();
@@ -40,15 +46,40 @@ pub fn difference(of: &DiffReport, style: &TerminalStyle) -> String {
     page.finish()
 }
 
-fn group(page: &mut Page, found: &Found) {
+/// Members that came or went at one place, always together, in one list: an event that got five new members is one thing
+/// to read.
+fn together(groups: Vec<&Found>) -> Vec<Vec<&Found>> {
+    let mut lists: Vec<Vec<&Found>> = Vec::new();
+    for found in groups {
+        let key = |f: &Found| (f.group.place.clone(), f.group.count, f.group.example.place.clone());
+        let member = matches!(found.group.kind, Kind::MemberAdded | Kind::MemberRemoved);
+        match lists.iter_mut().find(|list| member && list.first().is_some_and(|first| key(first) == key(found))) {
+            Some(list) => list.push(found),
+            None => lists.push(vec![found]),
+        }
+    }
+    lists
+}
+
+fn group(page: &mut Page, groups: &[&Found]) {
+    let Some(found) = groups.first() else { return };
     let times = match found.group.count {
         1 => "once".to_owned(),
         n => units::count(n, "time"),
     };
-    page.text(2, 4, Paint::Strong, &format!("{}  ({times})", esc(&clip(&found.title(), 600))));
     let example = &found.group.example;
+    if groups.len() > 1 {
+        page.text(2, 4, Paint::Strong, &format!("{}  ({times} each)", esc(&clip(&found.group.place, 600))));
+        for found in groups {
+            let (a, b) = (&found.group.example.a.text, &found.group.example.b.text);
+            let value = if found.group.kind == Kind::MemberAdded { b } else { a };
+            page.clipped(6, 1, Paint::Plain, &esc(&format!("{}: {value}", found.group.path)));
+        }
+    } else {
+        page.text(2, 4, Paint::Strong, &format!("{}  ({times})", esc(&clip(&found.title(), 600))));
+    }
     page.labelled(6, 6, "where", Paint::Dim, &esc(&found.place()));
-    if !found.says_all() {
+    if groups.len() == 1 && !found.says_all() {
         side(page, "A", &example.a.text);
         side(page, "B", &example.b.text);
     }
