@@ -256,7 +256,7 @@ fn keys_in_bodies_do_not_get_through() {
 fn texts_of_a_model_are_shown_as_the_options_say() {
     let shown = |answer: &str, text: Text| {
         let turn = exchange("POST", "/v1/chat-messages", Some("{}"), &format!("{{\"answer\": {answer}}}"));
-        render(&mut Canon::new(Options { text }), &turn)
+        render(&mut Canon::new(Options { text, ..Options::default() }), &turn)
     };
     assert_ne!(shown("\"a\"", Text::Exact), shown("\"b\"", Text::Exact));
     assert_eq!(shown("\"a\"", Text::Shape), shown("\"b\"", Text::Shape));

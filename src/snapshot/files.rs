@@ -132,18 +132,54 @@ pub(super) fn probe_writable(path: &Path) -> std::io::Result<()> {
 /// the snapshot is replaced in one step.
 pub(super) fn accept(pending: &Path, snapshot: &Path) -> std::io::Result<()> {
     let text = fs::read_to_string(pending)?;
-    let mut dashes = 0;
-    let kept = text.split_inclusive('\n').filter(|line| {
-        dashes += usize::from(line.trim_end() == "---");
-        dashes != 1 || !line.starts_with("assertion_line:")
-    });
+    let kept =
+        header_mapped(&text, |line| if line.starts_with("assertion_line:") { None } else { Some(line.to_owned()) });
     if let Some(folder) = snapshot.parent() {
         fs::create_dir_all(folder)?;
     }
-    let half = snapshot.with_extension("snap.half");
-    fs::write(&half, kept.collect::<String>())?;
-    fs::rename(&half, snapshot)?;
+    replace(snapshot, &kept)?;
     fs::remove_file(pending)
+}
+
+/// Writes the file and line that a waiting file says it comes from; nothing where insta wrote no such file.
+pub(super) fn set_source(pending: &Path, file: &str, line_number: &str) -> std::io::Result<()> {
+    let text = match fs::read_to_string(pending) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        text => text?,
+    };
+    let named = header_mapped(&text, |line| {
+        Some(match line.split_once(':') {
+            Some(("source", _)) => format!("source: {file}\n"),
+            Some(("assertion_line", _)) => format!("assertion_line: {line_number}\n"),
+            _ => line.to_owned(),
+        })
+    });
+    replace(pending, &named)
+}
+
+/// The text with the lines of its header, between two lines `---`, as the function has them.
+fn header_mapped(text: &str, map: impl Fn(&str) -> Option<String>) -> String {
+    let mut dashes = 0;
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        dashes += usize::from(line.trim_end() == "---");
+        match dashes {
+            1 => out.push_str(&map(line).unwrap_or_default()),
+            _ => out.push_str(line),
+        }
+    }
+    out
+}
+
+/// Replaces a file in one step; where that fails, it is as before.
+fn replace(path: &Path, text: &str) -> std::io::Result<()> {
+    let half = path.with_extension("half");
+    let written = fs::write(&half, text).and_then(|()| fs::rename(&half, path));
+    if written.is_err() {
+        // What is left of it is of no use; that it cannot be removed changes nothing.
+        let _ = fs::remove_file(&half);
+    }
+    written
 }
 
 /// Whether a scenario file that a snapshot names is there.

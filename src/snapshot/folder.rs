@@ -196,6 +196,9 @@ impl SnapshotFolder {
         for (pair, pending) in &waiting {
             hand_to_insta(&self.folder, &pair.name, &pair.entry, pair.state == State::Same)
                 .map_err(|cause| SnapshotError::Insta { path: pair.path.clone(), cause })?;
+            if pair.state != State::Same {
+                pair.say_place(pending)?;
+            }
             if mode == Mode::Update && pair.state != State::Same {
                 pair.accept(pending)?;
             }
@@ -286,6 +289,19 @@ impl Compared {
 
     fn named(&self) -> (&str, &str) {
         (&self.name, &self.entry.canonical)
+    }
+
+    /// Has the file that waits say which line of which scenario it comes from: insta says so of a line of our own code.
+    fn say_place(&self, pending: &Path) -> Result<(), SnapshotError> {
+        // Other characters mean something in YAML.
+        let plain = |file: &String| file.chars().all(|c| c.is_alphanumeric() || "./_-".contains(c));
+        let file = kept_path(&self.entry.scenario_file).filter(|file| files::is_file(file) && plain(file));
+        let Some(file) = file else {
+            return Ok(());
+        };
+        let line = self.entry.place.rsplit(':').nth(1).unwrap_or_default();
+        files::set_source(pending, &file, line)
+            .map_err(|source| SnapshotError::Write { path: pending.to_owned(), source })
     }
 
     fn accept(&self, pending: &Path) -> Result<(), SnapshotError> {

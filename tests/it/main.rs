@@ -51,6 +51,7 @@ mod schemas;
 mod serve_record;
 mod snapshot;
 mod snapshot_cli;
+mod snapshot_review;
 mod sse;
 mod store;
 mod variations;

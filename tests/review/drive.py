@@ -6,6 +6,7 @@
 import json
 import os
 import pty
+import re
 import select
 import shutil
 import subprocess
@@ -39,6 +40,8 @@ class Terminal:
     """A command in a pseudo-terminal."""
 
     def __init__(self, folder, *args, **more):
+        self.raw = ""
+        # Without colours, and what of them has come by half at the end.
         self.text = ""
         self.seen = 0
         self.pid, self.fd = pty.fork()
@@ -53,7 +56,8 @@ class Terminal:
             chunk = os.read(self.fd, 65536)
         except OSError:  # Linux says so at the end
             chunk = b""
-        self.text += chunk.decode("utf-8", "replace")
+        self.raw += chunk.decode("utf-8", "replace")
+        self.text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.raw)
         return chunk
 
     def expect(self, words):
@@ -149,7 +153,7 @@ def inside_a_project(folder, server):
     theirs = folder / "src" / "snapshots" / "theirs__test.snap.new"
     theirs.write_text("---\nsource: src/lib.rs\nexpression: x\n---\n1\n")
     prepare(folder, server)
-    pending = subprocess.run([INSTA, "insta", "pending-snapshots"], cwd=folder, env=environment(),
+    pending = subprocess.run([INSTA, "pending-snapshots"], cwd=folder, env=environment(),
                              capture_output=True, text=True, timeout=LIMIT_S)
     assert f"snapshots/staging/{NAME}.snap" in pending.stdout, pending.stdout + pending.stderr
     terminal = Terminal(folder, BINARY, "review")
@@ -196,7 +200,9 @@ def built_in(folder, server):
     terminal = Terminal(folder, BINARY, "review", "--builtin")
     terminal.expect(f"changed  staging/{NAME}")
     terminal.expect("chat-parity.yaml:")
-    terminal.expect("\x1b[31m-")
+    terminal.expect('-  "mode": "chat",')
+    terminal.expect("> ")
+    assert '\x1b[31m-  "mode": "chat",' in terminal.raw, terminal.raw
     terminal.press("a")
     terminal.expect("1 accepted, 0 rejected, 0 skipped")
     terminal.ends(0)

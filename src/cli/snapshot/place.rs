@@ -21,12 +21,15 @@ pub struct Place {
 #[derive(Default)]
 pub struct Places {
     files: HashMap<String, Option<(Scenario, String)>>,
+    /// Id and file of every built-in scenario, once they were asked for.
+    builtin: Option<Vec<(String, String)>>,
 }
 
 impl Places {
     /// The step that the snapshot is of; `None` where its file does not tell (any more).
     pub fn of(&mut self, waiting: &Waiting) -> Option<Place> {
-        let file = waiting.content.as_ref().ok()?.scenario_file.clone().or_else(|| built_in(&waiting.name))?;
+        let file = waiting.content.as_ref().ok()?.scenario_file.clone();
+        let file = file.or_else(|| self.built_in(&waiting.name))?;
         let (scenario, text) = self.files.entry(file.clone()).or_insert_with(|| read(&file)).as_ref()?;
         let step = waiting.name.strip_prefix(&scenario.id)?.strip_prefix('.')?.split('@').next()?;
         // A name that was given before has a number behind it.
@@ -35,13 +38,17 @@ impl Places {
         let line = text.lines().nth(usize::try_from(at.line).ok()?.checked_sub(1)?)?;
         Some(Place { at: format!("{file}:{}:{}", at.line, at.column), line: line.trim().to_owned() })
     }
-}
 
-/// The file of the built-in scenario that a snapshot is of: where it does not lie on the disk, the snapshot does not name it.
-fn built_in(name: &str) -> Option<String> {
-    let suite = builtin::conformance().ok()?;
-    let owners = suite.iter().filter(|s| name.strip_prefix(&s.id).is_some_and(|rest| rest.starts_with('.')));
-    owners.max_by_key(|s| s.id.len()).map(|s| s.file.clone())
+    /// The file of the built-in scenario that a snapshot is of: where it does not lie on the disk, the snapshot does not
+    /// name it.
+    fn built_in(&mut self, name: &str) -> Option<String> {
+        let suite = self.builtin.get_or_insert_with(|| {
+            let suite = builtin::conformance().unwrap_or_default();
+            suite.iter().map(|s| (s.id.clone(), s.file.clone())).collect()
+        });
+        let owners = suite.iter().filter(|(id, _)| name.strip_prefix(id).is_some_and(|rest| rest.starts_with('.')));
+        owners.max_by_key(|(id, _)| id.len()).map(|(_, file)| file.clone())
+    }
 }
 
 fn read(file: &str) -> Option<(Scenario, String)> {

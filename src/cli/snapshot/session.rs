@@ -81,15 +81,14 @@ pub fn review<E>(
     act: &mut dyn FnMut(usize, Decision) -> Result<(), E>,
 ) -> Result<Tally, E> {
     let mut decided: Vec<Option<Decision>> = vec![None; items.len()];
+    let changes: Vec<(&str, String)> = items.iter().map(|item| (item.word, essence(&item.diff))).collect();
     for (at, item) in items.iter().enumerate() {
         if decided.get(at).copied().flatten().is_some() {
             continue;
         }
-        let change = essence(&item.diff);
         let left = (at..items.len()).filter(|n| decided.get(*n) == Some(&None));
         let left: Vec<usize> = left.collect();
-        let same =
-            |n: &usize| items.get(*n).is_some_and(|other| other.word == item.word && essence(&other.diff) == change);
+        let same = |n: &usize| changes.get(*n) == changes.get(at);
         let alike: Vec<usize> = left.iter().copied().filter(same).collect();
         screen.show(item, at + 1, items.len());
         let (meant, decision) = loop {
