@@ -127,8 +127,8 @@ part_memory() {
 peak_of() {
   serve --events 4 --gap 2000
   taskset -c 1 /usr/bin/time -f '%M' -o rss "$DIFYPROBE" load "$HERE/scenarios/streaming.yaml" --base-url "$URL" \
-    --app "completion=$KEY" --users "$1" --iterations 2 --max-in-flight "$1" >out 2>err || true
-  grep -o "[0-9]* requests (.*" out | head -1 | sed "s/^/  $1 users: /"
+    --app "completion=$KEY" --users "$1" --iterations 2 >out 2>err || true
+  tail -1 out | sed "s/^/  $1 users: /"
   PEAK=$(tail -1 rss)
 }
 

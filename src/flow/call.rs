@@ -32,7 +32,7 @@ pub struct Caller<'a> {
 /// A request ready to send.
 pub struct Built {
     /// The request.
-    pub call: Call,
+    pub call: Box<Call>,
     /// The end user it speaks for, where it names one as text.
     pub user: Option<String>,
     /// Its body, where that is JSON: whoever looks at the recording need not parse it again.
@@ -109,7 +109,7 @@ pub fn build(step: &Step, caller: &Caller<'_>) -> Result<Built, BuildError> {
         planned: None,
         hang_up_after,
     };
-    Ok(Built { call, user: named, json, streams, place: Place::Queue })
+    Ok(Built { call: Box::new(call), user: named, json, streams, place: Place::Queue })
 }
 
 fn user_in(sent: &Sent) -> Option<String> {

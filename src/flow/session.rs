@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// How many exchanges the judge may be behind before scenarios wait for it. They take some 4 KiB each: these stay in the caches
+/// of a core, which is worth more than a long queue where both sides are busy all the time.
+const AHEAD: usize = 512;
+
 /// How waiting in scenarios is treated. `wait` and `pause` are always honoured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
@@ -197,11 +201,12 @@ impl Session {
     /// Waits while the judge is far behind, where the sink says so.
     pub(super) async fn let_the_judge_keep_up(&self, stop: &CancellationToken) {
         let Sink::Channel { to, wait: true, .. } = &self.sink else { return };
-        let enough = |share: usize| to.capacity() >= to.max_capacity() / 4 * share;
-        if enough(2) {
+        let unjudged = || to.max_capacity() - to.capacity();
+        let most = AHEAD.min(to.max_capacity() / 2);
+        if unjudged() <= most {
             return;
         }
-        while !enough(3) && !stop.is_cancelled() && !to.is_closed() {
+        while unjudged() > most / 2 && !stop.is_cancelled() && !to.is_closed() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
