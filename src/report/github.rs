@@ -13,7 +13,7 @@ pub fn render(report: &RunReport) -> String {
     let problems = problems::problems(report);
     let mut told: Vec<(&Problem, usize)> = Vec::new();
     for problem in &problems {
-        match told.iter_mut().find(|(first, _)| first.id == problem.id && first.app == problem.app) {
+        match told.iter_mut().find(|(first, _)| same(first, problem)) {
             Some((_, more)) => *more += 1,
             None => told.push((problem, 0)),
         }
@@ -27,6 +27,11 @@ pub fn render(report: &RunReport) -> String {
     // Behind a word of ours: a line that begins with `::` would be a command.
     out.push_str(&format!("difyprobe: {}\n", terminal(&problems::line(report))));
     out
+}
+
+/// Whether two problems share an annotation.
+fn same(a: &Problem, b: &Problem) -> bool {
+    a.id == b.id && a.app == b.app && (a.rule.is_some() || a.expected == b.expected)
 }
 
 fn annotation(problem: &Problem, more: usize) -> String {

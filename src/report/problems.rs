@@ -175,11 +175,18 @@ fn of_rule<'r>(report: &'r RunReport, rule: &'r RuleResult) -> Vec<Problem<'r>> 
     let Some(whole) = weight(report, rule.outcome) else { return Vec::new() };
     let reason = rule.reason.as_deref().unwrap_or(&rule.statement);
     let alone = || Problem { rule: Some(rule), ..Problem::new(whole, &rule.id, reason) };
-    let told: Vec<_> = rule.findings.iter().filter_map(|f| of_finding(report, rule, f)).collect();
+    let told: Vec<_> = rule.findings.iter().filter_map(|f| of_finding(report, rule, f, whole)).collect();
     if told.iter().any(|p| p.weight == whole) { told } else { std::iter::once(alone()).chain(told).collect() }
 }
 
-fn of_finding<'r>(report: &'r RunReport, rule: &'r RuleResult, finding: &'r Finding) -> Option<Problem<'r>> {
+/// No finding weighs more than its rule, which collapses them.
+fn of_finding<'r>(
+    report: &'r RunReport,
+    rule: &'r RuleResult,
+    finding: &'r Finding,
+    whole: Weight,
+) -> Option<Problem<'r>> {
+    let weight = weight(report, finding.outcome)?.max(whole);
     let problem = Problem {
         rule: Some(rule),
         expected: &finding.expected,
@@ -187,7 +194,7 @@ fn of_finding<'r>(report: &'r RunReport, rule: &'r RuleResult, finding: &'r Find
         app: &finding.app,
         known: finding.known.as_deref(),
         key: finding.check.clone(),
-        ..Problem::new(weight(report, finding.outcome)?, &rule.id, &finding.message)
+        ..Problem::new(weight, &rule.id, &finding.message)
     };
     Some(problem.showing(view::evidence_of(report, finding)))
 }

@@ -22,14 +22,12 @@ fn all_poisoned() -> impl Iterator<Item = (String, RunReport)> {
 #[test]
 fn no_line_of_a_log_is_a_command_of_a_ci_server() {
     for (what, report) in all_poisoned() {
-        for width in [40, 57, 80, 140] {
-            for verbosity in [0, 1] {
-                let page = terminal::render(&report, &TerminalStyle { width, verbosity, color: false });
-                for line in page.lines() {
-                    assert!(!line.trim_start().starts_with("::"), "{what:?}: {line:?}");
-                    let anywhere = ["##[", "##vso[", "##teamcity["];
-                    assert!(!anywhere.iter().any(|start| line.contains(start)), "{what:?}: {line:?}");
-                }
+        for width in [40, 100] {
+            let page = terminal::render(&report, &TerminalStyle { width, verbosity: 1, color: false });
+            for line in page.lines() {
+                assert!(!line.trim_start().starts_with("::"), "{what:?}: {line:?}");
+                let anywhere = ["##[", "##vso[", "##teamcity["];
+                assert!(!anywhere.iter().any(|start| line.contains(start)), "{what:?}: {line:?}");
             }
         }
     }

@@ -75,6 +75,7 @@ impl Page {
 
     /// Wrapped text: first line indented by `first`, further ones by `rest`.
     pub fn text(&mut self, first: usize, rest: usize, paint: Paint, text: &str) {
+        let (first, rest) = (self.indent(first), self.indent(rest));
         let rows = wrap(text, self.width.saturating_sub(first), self.width.saturating_sub(rest));
         for (i, row) in rows.iter().enumerate() {
             let indent = " ".repeat(if i == 0 { first } else { rest });
@@ -84,6 +85,7 @@ impl Page {
 
     /// A dim label in a column of `column` characters, then wrapped text.
     pub fn labelled(&mut self, indent: usize, column: usize, label: &str, paint: Paint, text: &str) {
+        let indent = self.indent(indent);
         let start = indent + column;
         let room = self.width.saturating_sub(start);
         let label = format!("{}{label:<column$}", " ".repeat(indent));
@@ -96,6 +98,7 @@ impl Page {
 
     /// A line of at most `rows` rows; what does not fit is clipped with an ellipsis.
     pub fn clipped(&mut self, indent: usize, rows: usize, paint: Paint, text: &str) {
+        let indent = self.indent(indent);
         let room = self.width.saturating_sub(indent);
         let all = wrap(text, room, room.saturating_sub(4));
         for (i, row) in all.iter().take(rows).enumerate() {
@@ -108,7 +111,16 @@ impl Page {
 
     /// A line that is never broken, so that it can be copied.
     pub fn verbatim(&mut self, indent: usize, text: &str) {
-        self.pieces(&[(Paint::Plain, &" ".repeat(indent)), (Paint::Plain, text)]);
+        self.pieces(&[(Paint::Plain, &" ".repeat(self.indent(indent))), (Paint::Plain, text)]);
+    }
+
+    /// Narrow pages have no room for deep indentation.
+    fn indent(&self, wanted: usize) -> usize {
+        match wanted {
+            wanted if self.width >= 60 => wanted,
+            8.. => 4,
+            wanted => wanted.min(2),
+        }
     }
 
     fn paint(&mut self, paint: Paint, text: &str) {
