@@ -5,6 +5,7 @@ use super::exit::Failure;
 use crate::model::Transcript;
 use crate::report::run::RunReport;
 use crate::report::{Format, TerminalStyle, escape, render, terminal};
+use crate::scenario::closest;
 use crate::store::{self, OutputFile};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -86,7 +87,10 @@ fn parse_report(text: &str) -> Result<(Format, PathBuf), Failure> {
     if path.is_empty() {
         return Err(bad("no path".to_owned()));
     }
-    let format = format.parse::<Format>().map_err(|e| bad(e.to_string()))?;
+    let format = format.parse::<Format>().map_err(|e| {
+        let near = closest(format, Format::ALL.iter().map(|f| f.as_str()));
+        bad(near.map_or_else(|| e.to_string(), |near| format!("unknown report format; did you mean `{near}`?")))
+    })?;
     Ok((format, Path::new(path).to_owned()))
 }
 
