@@ -5,6 +5,7 @@ use super::exit::Failure;
 use crate::model::Transcript;
 use crate::report::run::RunReport;
 use crate::report::{Format, TerminalStyle, UnknownFormat, escape, render, terminal};
+use crate::scenario::closest;
 use crate::store::{self, OutputFile};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -127,12 +128,15 @@ fn parse_report(text: &str, load: bool) -> Result<(Wanted, PathBuf), Failure> {
     if path.is_empty() {
         return Err(bad("no path".to_owned()));
     }
+    let unknown = |e: UnknownFormat| {
+        let near = closest(format, Format::ALL.iter().map(|f| f.as_str()));
+        let of_load = if load { ", of a load also hlog or csv" } else { "" };
+        bad(near.map_or_else(|| format!("{e}{of_load}"), |n| format!("unknown report format; did you mean `{n}`?")))
+    };
     let wanted = match RESULTS.iter().find(|(name, _)| *name == format) {
         Some((_, file)) if load => Wanted::Result(file),
         Some(_) => return Err(bad(format!("`{format}` is a result of `load` and `merge` alone"))),
-        None => Wanted::Report(format.parse().map_err(|e: UnknownFormat| {
-            bad(if load { format!("{e}, of a load also hlog or csv") } else { e.to_string() })
-        })?),
+        None => Wanted::Report(format.parse().map_err(unknown)?),
     };
     Ok((wanted, Path::new(path).to_owned()))
 }

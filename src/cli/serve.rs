@@ -91,7 +91,7 @@ fn config(args: &ServeArgs) -> Result<Config, Failure> {
     let mut custom: Vec<emulator::CustomApp> = Vec::new();
     for text in &args.app {
         if !serve_app::is_file(text) {
-            apps.push(text.parse().map_err(|e| Failure::usage(format!("--app: {e}, or the file of an app")))?);
+            apps.push(text.parse().map_err(|e| unknown_app(text, &e))?);
             continue;
         }
         let app = serve_app::read(text)?;
@@ -117,6 +117,13 @@ fn config(args: &ServeArgs) -> Result<Config, Failure> {
         turns_at_once: args.turns_at_once.map(|n| n as usize),
         ..Config::default()
     })
+}
+
+fn unknown_app(name: &str, error: &emulator::UnknownName) -> Failure {
+    match crate::scenario::closest(name, error.known.split(", ")) {
+        Some(near) => Failure::usage(format!("--app {name}: unknown; did you mean `{near}`?")),
+        None => Failure::usage(format!("--app: {error}, or the file of an app")),
+    }
 }
 
 fn find_mutant(id: &str) -> Result<&'static Mutant, Failure> {

@@ -102,6 +102,14 @@ fn commands_and_ids_typed_wrong_get_a_suggestion() {
         &["did you mean `chat.conversation-id.stable`?"],
     );
     refused(&place, &["rules", "explain", "xyzzy"], &["`difyprobe rules` lists them"]);
+    let near = |args: &[&str], word: &str| refused(&place, args, &[&format!("did you mean `{word}`?")]);
+    near(&["check", "--report", "jsn=a"], "json");
+    near(&["check", "--profile", "dify1.12"], "dify-1.12");
+    near(&["check", "--base-url", "http://127.0.0.1:1", "--app", "agnt-chat=x"], "agent-chat");
+    near(&["check", "--only", "mesages"], "messages");
+    near(&["serve", "--app", "chta"], "chat");
+    near(&["serve", "--profile", "dify-1.21"], "dify-1.12");
+    near(&["serve", "--mutant", "messages.has-more/full-pgae"], "messages.has-more/full-page");
     refused(&place, &["selftest", "auth", "--json", "."], &["--json", "Is a directory"]);
     refused(&place, &["selftest", "--at-once", "0"], &["--at-once"]);
     refused(&place, &["selftest", "no-such-mutant"], &["no mutant", "selftest --list"]);

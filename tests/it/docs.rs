@@ -268,3 +268,24 @@ fn the_sample_report_is_of_the_present_layout() {
         .sum();
     assert!(size < 600_000, "{size} bytes");
 }
+
+/// The version of Rust that Cargo.toml states is the one that images, recipes and pages name.
+#[test]
+fn the_stated_version_of_rust_is_the_same_everywhere() {
+    let cargo = page("Cargo.toml");
+    let stated = cargo.lines().find_map(|l| l.strip_prefix("rust-version = ")).expect("stated").trim_matches('"');
+    assert!(page("Dockerfile").contains(&format!("FROM rust:{stated}-")), "Dockerfile");
+    assert!(page("docs/ci.md").contains(&format!("image: rust:{stated}-")), "docs/ci.md");
+    for name in ["README.md", "docs/quickstart.md"] {
+        assert!(page(name).contains(&format!("Rust {stated}")), "{name}");
+    }
+}
+
+/// A finished image holds one file of ours: whatever the binary needs is in it.
+#[test]
+fn the_image_takes_the_binary_alone() {
+    let text = page("Dockerfile");
+    let last = text.rsplit("\nFROM ").next().unwrap_or_default();
+    let copies: Vec<&str> = last.lines().filter(|l| l.starts_with("COPY") || l.starts_with("ADD")).collect();
+    assert_eq!(copies.len(), 1, "{copies:?}");
+}

@@ -47,6 +47,10 @@ fn recipe(section: &str, language: &str) -> String {
 #[test]
 fn the_recipes_for_ci_run_as_they_stand() {
     let place = Place::new();
+    // A part of the rules and of the scenarios is enough to see the recipes work.
+    let part =
+        format!("[check]\nonly = [\"usage.*\"]\n[snapshot]\nscenarios = [\"{}\"]\n", scenario("chat-three-turns"));
+    place.write("difyprobe.toml", &part);
     let plain = recipe("A plain shell", "sh");
     shell(&place, &plain).exits(0).says(&["PASS:"]);
     assert!(place.path().join("my-snapshots").is_dir() && place.path().join("junit.xml").is_file());

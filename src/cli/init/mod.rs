@@ -112,7 +112,7 @@ fn say(args: &InitArgs, found: &Found, written: &[PathBuf]) {
         println!("  {}", path.strip_prefix(".").unwrap_or(path).display());
     }
     println!("next:");
-    if args.folder != PathBuf::from(".") {
+    if args.folder.as_os_str() != "." {
         println!("  cd {}", args.folder.display());
     }
     if found.base_url.is_some() {

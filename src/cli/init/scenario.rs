@@ -51,7 +51,9 @@ fn chat(mode: AppMode, inputs: &str) -> String {
 fn single(mode: AppMode, action: &str, query: &str, inputs: &str) -> String {
     let answer = if mode == AppMode::Workflow { "" } else { "      - answer: { is: non-empty }\n" };
     let body = format!("{query}{inputs}");
-    let body = if body.is_empty() { "      inputs: {}\n".to_owned() } else { body };
+    // comments alone would leave the action empty
+    let is_said = body.lines().any(|line| !line.trim_start().starts_with('#'));
+    let body = if is_said { body } else { format!("      inputs: {{}}\n{body}") };
     head(mode, "One run, and what comes of it")
         + &format!("  - id: run\n    {action}:\n{body}    expect:\n      - status: 200\n{answer}")
         + "      - timing: { of: e2e, max: 60s }\n    think: 1s..3s\n"
