@@ -221,7 +221,11 @@ fn a_step_says_how_its_texts_are_compared_and_which_headers_count() {
         - id: strict\n    chat: { query: \"${{ nonce(8) }}\" }\n";
     fs::write(dir.path().join("mine.yaml"), scenario).unwrap();
     let run = |more: &[&str]| {
-        let all: Vec<&str> = ["snapshot", "mine.yaml", "--name", "staging"].iter().chain(more).copied().collect();
+        let all: Vec<&str> = ["snapshot", "mine.yaml", "--name", "staging", "--profile", "dify-1.12"]
+            .iter()
+            .chain(more)
+            .copied()
+            .collect();
         say(dir.path(), &all)
     };
     run(&["--update"]).exits(0);
