@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_difyprobe");
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const PROFILES: [&str; 3] = ["documented", "dify-0.15", "dify-1.12"];
+const PROFILES: [&str; 4] = ["documented", "dify-0.15", "dify-1.12", "dify-1.13"];
 /// Breaks one member of every blocking chat answer.
 const MUTANT: &str = "chat.blocking.shape/no-mode";
 
@@ -170,6 +170,11 @@ fn the_embedded_emulator_is_as_committed_as_dify_0_15() {
 #[test]
 fn the_embedded_emulator_is_as_committed_as_dify_1_12() {
     committed_are_the_same("dify-1.12");
+}
+
+#[test]
+fn the_embedded_emulator_is_as_committed_as_dify_1_13() {
+    committed_are_the_same("dify-1.13");
 }
 
 #[test]
