@@ -534,6 +534,7 @@ pub(crate) static TABLES: &[&Table] = &[
     &REQUEST,
     &PARALLEL,
     &TIMEOUT,
+    &SNAPSHOT,
     &THINK,
     &LOGNORMAL,
     &EXPECT,

@@ -122,7 +122,7 @@ fn note(steps: &[Step], around: &Place, places: &mut HashMap<String, Place>) {
                 let inside = Place { side_by_side: true, ..around.clone() };
                 parallel.branches.iter().for_each(|branch| note(branch, &inside, places));
             }
-            Action::Chat(turn) | Action::Completion(turn) | Action::Workflow(turn) => {
+            Action::Chat(turn) | Action::Completion(turn) => {
                 let during = turn.during.as_ref().map(|d| d.steps.as_slice()).unwrap_or_default();
                 place.cut_short |= turn.hang_up_after.is_some() || during.iter().any(stops);
                 note(during, &Place { while_open: true, ..around.clone() }, places);

@@ -8,13 +8,13 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_difyprobe");
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const PROFILES: [&str; 3] = ["documented", "dify-0.15", "dify-1.12"];
+pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub const PROFILES: [&str; 4] = ["documented", "dify-0.15", "dify-1.12", "dify-1.13"];
 /// Breaks one member of every blocking chat answer.
 const MUTANT: &str = "chat.blocking.shape/no-mode";
 
 /// A folder of its own with the committed snapshots and scenarios.
-pub fn project() -> TempDir {
+fn project() -> TempDir {
     let dir = tempfile::tempdir().unwrap();
     let folders = PROFILES.map(|profile| Path::new("snapshots").join(profile));
     for folder in folders.into_iter().chain([PathBuf::from("scenarios/conformance")]) {
@@ -170,6 +170,11 @@ fn the_embedded_emulator_is_as_committed_as_dify_0_15() {
 #[test]
 fn the_embedded_emulator_is_as_committed_as_dify_1_12() {
     committed_are_the_same("dify-1.12");
+}
+
+#[test]
+fn the_embedded_emulator_is_as_committed_as_dify_1_13() {
+    committed_are_the_same("dify-1.13");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What waits for review, decided on without a terminal and in one: `snapshot list`, `accept`, `reject`, `review --builtin`.
 
-use crate::snapshot_cli::{PARITY, Said, Served, assert_same, difyprobe, project, snap, snapshot, tree};
+use crate::snapshot_cli::{PARITY, PROFILES, ROOT, Said, Served, assert_same, difyprobe, snap, snapshot, tree};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -8,6 +8,25 @@ use tempfile::TempDir;
 const MUTANT: &str = "chat.blocking.shape/no-mode";
 const CHANGED: &str = "chat.parity.blocking@chat";
 const NEW: &str = "chat.parity.streaming@chat";
+
+/// A folder of its own with one of the committed scenarios and its snapshots.
+fn project() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let copy = |folder: &Path, name: &str| {
+        fs::create_dir_all(dir.path().join(folder)).unwrap();
+        fs::copy(Path::new(ROOT).join(folder).join(name), dir.path().join(folder).join(name)).unwrap();
+    };
+    copy(Path::new("scenarios/conformance"), "chat-parity.yaml");
+    for folder in PROFILES.map(|profile| Path::new("snapshots").join(profile)) {
+        for entry in fs::read_dir(Path::new(ROOT).join(&folder)).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            if name.starts_with("chat.parity.") && name.ends_with(".snap") {
+                copy(&folder, &name);
+            }
+        }
+    }
+    dir
+}
 
 fn say(dir: &Path, args: &[&str]) -> Said {
     difyprobe(dir, args).output().unwrap().into()
@@ -221,7 +240,11 @@ fn a_step_says_how_its_texts_are_compared_and_which_headers_count() {
         - id: strict\n    chat: { query: \"${{ nonce(8) }}\" }\n";
     fs::write(dir.path().join("mine.yaml"), scenario).unwrap();
     let run = |more: &[&str]| {
-        let all: Vec<&str> = ["snapshot", "mine.yaml", "--name", "staging"].iter().chain(more).copied().collect();
+        let all: Vec<&str> = ["snapshot", "mine.yaml", "--name", "staging", "--profile", "dify-1.12"]
+            .iter()
+            .chain(more)
+            .copied()
+            .collect();
         say(dir.path(), &all)
     };
     run(&["--update"]).exits(0);

@@ -16,7 +16,8 @@ pub fn print(verdicts: &[Verdict], mode: Mode, folder: &SnapshotFolder) {
     let here = std::env::current_dir().unwrap_or_default();
     let path = folder.path();
     let shown = path.strip_prefix(&here).unwrap_or(path).display().to_string();
-    let text = render(verdicts, mode, &shown, color) + &first_time(verdicts, &shown, &folder.neighbours());
+    let neighbours = if mode == Mode::Update { Vec::new() } else { folder.neighbours() };
+    let text = render(verdicts, mode, &shown, color) + &first_time(verdicts, &shown, &neighbours);
     // A closed pipe (`| head`) is no reason to fail.
     let _ = stdout.lock().write_all(text.as_bytes());
 }
