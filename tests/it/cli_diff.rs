@@ -2,6 +2,7 @@
 
 use crate::cli_support::*;
 use serde_json::Value;
+use std::time::{Duration, Instant};
 
 /// Breaks one member of every blocking chat answer.
 const MUTANT: &str = "chat.blocking.shape/no-mode";
@@ -200,6 +201,23 @@ fn apps_that_only_one_side_has_are_named_and_leave_the_comparison_incomplete() {
     let names = files(&["chat-parity", "completion"]);
     let ran = place.run(&diff(&names, &flags, &[])).exits(3);
     ran.says(&["INCOMPLETE: no difference", "app completion is there on A only: 1 scenario not compared"]);
+}
+
+#[test]
+fn an_interrupt_while_b_runs_ends_with_what_was_recorded_and_blames_nobody() {
+    let (a, b) = (Served::start(&[]), Served::start(&[]));
+    let place = Place::new();
+    let (names, flags) = (files(&["chat-inputs"]), both(&a, &b));
+    let running = place.start(&diff(&names, &flags, &[]));
+    let (began, of_a) = (Instant::now(), place.path().join("reports/diff-a.transcript.json"));
+    while !of_a.exists() {
+        assert!(began.elapsed() < Duration::from_secs(50), "A never ended");
+        std::thread::yield_now();
+    }
+    running.signal("INT");
+    let ran = running.wait().exits(130).says(&["INTERRUPTED: no difference"]);
+    assert!(!ran.stdout.contains("not sent"), "{}", ran.stdout);
+    assert_eq!(place.report("diff.json")["verdict"], "interrupted");
 }
 
 #[test]
