@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("model", 0),
     ("canonical", 1),
+    ("difference", 1),
     ("metrics", 1),
     ("profile", 1),
     ("report", 1),
