@@ -7,6 +7,7 @@ mod args;
 mod baseline;
 mod check;
 mod compare;
+mod diff;
 mod dry_run;
 mod exit;
 mod find;
@@ -23,8 +24,10 @@ mod load_flags;
 mod load_plan;
 mod load_run;
 mod load_watch;
+mod matrix;
 mod merge;
 mod output;
+mod papers;
 mod progress;
 mod rules;
 mod scenarios;
@@ -62,6 +65,8 @@ pub fn main() -> Exit {
         Command::Compare(args) => compare::run(args),
         Command::Judge(args) => judge::run(args),
         Command::Snapshot(args) => snapshot::run(args),
+        Command::Diff(args) => diff::run(*args),
+        Command::Matrix(args) => matrix::run(args),
         Command::Serve(args) => serve::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Rules(args) => rules::run(args),

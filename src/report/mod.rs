@@ -4,6 +4,7 @@
 //! rendering passes such text through its own function of [`escape`].
 
 mod baseline;
+pub mod difference;
 pub mod escape;
 pub mod evidence;
 pub mod format;
@@ -13,6 +14,7 @@ pub mod junit;
 mod load_html;
 pub mod load_view;
 pub mod markdown;
+pub mod matrix;
 pub mod run;
 pub mod terminal;
 pub mod units;

@@ -12,4 +12,4 @@ mod story;
 pub use compare::{Entry, Mode, State, Verdict};
 pub use environment::prepare_environment;
 pub use folder::{Coverage, SnapshotError, SnapshotFolder};
-pub use story::entries;
+pub use story::{ToldStep, entries, told};

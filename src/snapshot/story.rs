@@ -22,12 +22,28 @@ struct Place {
 /// shown: texts of steps inside `during` are left out, a stream that is stopped is shown without its number of pieces,
 /// steps inside `parallel` come in the order of what they sent. Requests of no step (discovery, clean-up) have no entry.
 pub fn entries(transcript: &Transcript, scenarios: &[Arc<Scenario>], options: Options) -> Vec<Entry> {
+    let steps = told(transcript, scenarios, options);
+    steps.iter().filter_map(|step| Some(Entry::of_step(step.exchanges.first()?, &step.texts))).collect()
+}
+
+/// What a step exchanged on one app, in an order that is the same on every run.
+pub struct ToldStep<'t> {
+    /// The exchanges.
+    pub exchanges: Vec<&'t Exchange>,
+    /// What each of them called.
+    pub routes: Vec<Route>,
+    /// Their canonical texts.
+    pub texts: Vec<String>,
+}
+
+/// As [`entries`], exchange by exchange.
+pub fn told<'t>(transcript: &'t Transcript, scenarios: &[Arc<Scenario>], options: Options) -> Vec<ToldStep<'t>> {
     let base_path = path_of(&transcript.base_url);
-    let mut stories: BTreeMap<(&str, &str), Vec<&Exchange>> = BTreeMap::new();
+    let mut stories: BTreeMap<(&str, &str), Vec<&'t Exchange>> = BTreeMap::new();
     for exchange in transcript.exchanges.iter().filter(|e| e.origin.line > 0) {
         stories.entry((&exchange.origin.scenario, &exchange.app)).or_default().push(exchange);
     }
-    let mut entries = Vec::new();
+    let mut told = Vec::new();
     for ((scenario, _), exchanges) in stories {
         let places = scenarios.iter().find(|s| s.id == scenario).map(|s| places(s)).unwrap_or_default();
         let mut canon = Canon::new(options);
@@ -35,10 +51,10 @@ pub fn entries(transcript: &Transcript, scenarios: &[Arc<Scenario>], options: Op
             let place = places.get(step).copied().unwrap_or_default();
             canon.set_text(text(options.text, place));
             canon.set_side_by_side(place.side_by_side);
-            entries.extend(entry(exchanges, place, &mut canon, base_path));
+            told.push(told_step(exchanges, place, &mut canon, base_path));
         }
     }
-    entries
+    told
 }
 
 /// Texts where the place of the step makes them a matter of luck, else as chosen.
@@ -50,22 +66,20 @@ fn text(chosen: Text, place: Place) -> Text {
     }
 }
 
-fn entry(mut exchanges: Vec<&Exchange>, place: Place, canon: &mut Canon, base_path: &str) -> Option<Entry> {
+fn told_step<'t>(mut exchanges: Vec<&'t Exchange>, place: Place, canon: &mut Canon, base_path: &str) -> ToldStep<'t> {
     if place.side_by_side {
         exchanges.sort_by_cached_key(|e| canon.sort_key(e));
     }
-    let texts = exchanges.iter().map(|exchange| {
-        let route = Route::of(&exchange.request.method, &exchange.request.target, base_path);
-        canon.canonical(exchange, &route)
-    });
-    let texts: Vec<String> = texts.collect();
-    exchanges.first().map(|first| Entry::of_step(first, &texts))
+    let route = |e: &&Exchange| Route::of(&e.request.method, &e.request.target, base_path);
+    let routes: Vec<Route> = exchanges.iter().map(route).collect();
+    let texts = exchanges.iter().zip(&routes).map(|(exchange, route)| canon.canonical(exchange, route)).collect();
+    ToldStep { exchanges, routes, texts }
 }
 
 /// Exchanges by step, the steps in the order of the file: where steps run side by side, that of sending is luck.
-fn steps(mut exchanges: Vec<&Exchange>) -> Vec<(&str, Vec<&Exchange>)> {
+fn steps<'t>(mut exchanges: Vec<&'t Exchange>) -> Vec<(&'t str, Vec<&'t Exchange>)> {
     exchanges.sort_by_key(|e| (e.origin.line, e.origin.column, e.id));
-    let mut steps: Vec<(&str, Vec<&Exchange>)> = Vec::new();
+    let mut steps: Vec<(&'t str, Vec<&'t Exchange>)> = Vec::new();
     for exchange in exchanges {
         match steps.last_mut() {
             Some((step, of_step)) if *step == exchange.origin.step => of_step.push(exchange),

@@ -19,6 +19,7 @@ const PAGES: &[&str] = &[
     "CHANGELOG.md",
     "docs/architecture.md",
     "docs/checking.md",
+    "docs/comparing-servers.md",
     "docs/emulator.md",
     "docs/load.md",
     "docs/metrics.md",

@@ -2,6 +2,7 @@
 
 mod check;
 mod common;
+mod diff;
 mod load;
 mod serve;
 mod snapshot;
@@ -9,6 +10,7 @@ mod value;
 
 pub use check::{CheckArgs, JudgeArgs, LintArgs, RulesArgs, RulesCommand, SelftestArgs};
 pub use common::{Color, OutputArgs, TargetArgs};
+pub use diff::{CandidateArgs, DiffArgs, MatrixArgs};
 pub use load::{ArrivalArgs, CompareArgs, EndArgs, FindArgs, LoadArgs, MergeArgs, What};
 pub use serve::ServeArgs;
 pub use snapshot::{SnapshotArgs, Texts};
@@ -59,6 +61,24 @@ pub enum Command {
         difyprobe snapshot --check    (in CI)\n  \
         difyprobe snapshot --base-url http://localhost/v1 --app chat=app-... --snapshots snapshots-of-ours --texts shape")]
     Snapshot(SnapshotArgs),
+    /// Run the same scenarios on two servers and say what differs
+    #[command(
+        after_help = "Without --base-url, A is the embedded emulator. Exit 0: equal; 6: they differ in what is not ignored; \
+        3: unreachable, or not everything could be compared.\n\n\
+        Examples:\n  \
+        difyprobe diff --base-url http://old/v1 --candidate http://new/v1 --api-key app-...\n  \
+        difyprobe diff --base-url http://old/v1 --app chat=app-... --candidate http://new/v1 --candidate-app chat=app-... --texts shape\n  \
+        difyprobe diff --candidate http://new/v1 --candidate-api-key app-... --ignore '$.metadata.usage' --ignore-kind text\n  \
+        difyprobe diff before/diff-b.transcript.json after/diff-b.transcript.json    (nothing is sent)"
+    )]
+    Diff(Box<DiffArgs>),
+    /// Lay the rules of several check reports beside each other: what changed from version to version
+    #[command(
+        after_help = "A table is no verdict: exit 0 whatever it shows; 2 where a file is no such report.\n\nExamples:\n  \
+        difyprobe matrix 1.12=reports-112/check.json 1.13=reports-113/check.json\n  \
+        difyprobe matrix reports/*.json --all --report html=matrix.html --report markdown=matrix.md"
+    )]
+    Matrix(MatrixArgs),
     /// Serve the emulator, for client authors and for trying things out
     Serve(ServeArgs),
     /// Prove every rule against its mutant: the kill matrix
