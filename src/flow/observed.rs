@@ -38,3 +38,36 @@ impl Deref for Observed {
         &self.exchange
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Body, Request, Timing};
+    use serde_json::json;
+
+    fn exchange(body: &str) -> Exchange {
+        Exchange {
+            id: 1,
+            app: String::new(),
+            origin: Default::default(),
+            request: Request {
+                method: "POST".to_owned(),
+                target: "/v1/completion-messages".to_owned(),
+                headers: Vec::new(),
+                body: Some(Body::Text(body.to_owned())),
+            },
+            reply: None,
+            fault: None,
+            timing: Timing::default(),
+        }
+    }
+
+    #[test]
+    fn what_was_sent_is_taken_as_it_was_put_together_or_read_from_the_recording() {
+        let known = Observed::new(exchange("not looked at"), Some(json!({"a": 1})));
+        assert_eq!(known.parsed().sent, Some(json!({"a": 1})));
+        assert_eq!(known.parsed().sent, Some(json!({"a": 1})), "asked again");
+        assert_eq!(Observed::new(exchange(r#"{"b":2}"#), None).parsed().sent, Some(json!({"b": 2})));
+        assert_eq!(Observed::new(exchange("no JSON"), None).parsed().sent, None);
+    }
+}

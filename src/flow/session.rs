@@ -207,7 +207,9 @@ impl Session {
             return;
         }
         while unjudged() > most / 2 && !stop.is_cancelled() && !to.is_closed() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+            // about as long as the judge takes: ten thousand users that look every millisecond would keep it from its work
+            let behind = u64::try_from(unjudged().saturating_sub(most)).unwrap_or(u64::MAX);
+            tokio::time::sleep(Duration::from_micros(behind.saturating_mul(5).max(1000))).await;
         }
     }
 

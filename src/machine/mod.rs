@@ -8,7 +8,8 @@ mod sampler;
 
 pub use alarm::Alarm;
 pub use limits::{
-    DescriptorLimit, TooFewDescriptors, decline_huge_pages, descriptor_limit, descriptors_suffice, raise_descriptor_limit,
+    DescriptorLimit, TooFewDescriptors, decline_huge_pages, descriptor_limit, descriptors_suffice,
+    raise_descriptor_limit,
 };
 pub use own::{cores, cpu_time, resident_memory};
 pub use ports::{ephemeral_ports, ports_taken};

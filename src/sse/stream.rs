@@ -168,3 +168,19 @@ pub fn clip(text: &str) -> String {
     }
     clipped
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_small_and_of_large_events_are_found() {
+        for extra in [0, FEW, 3 * FEW] {
+            let mut value = serde_json::json!({"event": "message", "answer": "a", "data": {"text": "t"}});
+            (0..extra).for_each(|n| value[format!("more_{n}")] = n.into());
+            let event = Event { frame: 1, at_us: 0, name: "message".to_owned(), value };
+            assert_eq!((event.text("answer"), event.member("absent")), (Some("a"), None));
+            assert_eq!(event.data("text").and_then(Value::as_str), Some("t"));
+        }
+    }
+}
