@@ -20,7 +20,7 @@ pub mod verdict;
 mod view;
 
 pub use evidence::{evidence, evidence_at};
-pub use format::{Format, RenderError, render};
+pub use format::{Format, RenderError, UnknownFormat, render};
 pub use json::json_schema;
 pub use terminal::TerminalStyle;
 pub use verdict::{summary, verdict};

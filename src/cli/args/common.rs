@@ -38,7 +38,7 @@ pub struct TargetArgs {
 /// How results are shown and written.
 #[derive(ClapArgs, Clone)]
 pub struct OutputArgs {
-    /// Also write a report: json=PATH, junit=PATH, html=PATH or markdown=PATH; repeatable
+    /// Also write a report: json=PATH, junit=PATH, html=PATH or markdown=PATH; of a load also hlog=PATH or csv=PATH; repeatable
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<String>,
     /// Folder of the reports that every run writes
