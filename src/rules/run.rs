@@ -62,7 +62,7 @@ pub struct Conversation {
 }
 
 impl<'t> Run<'t> {
-    /// Understands a transcript; `parsed` are the replies of its exchanges, one for each.
+    /// Understands a transcript; `parsed` are the bodies of its exchanges, one for each.
     pub fn of(transcript: &'t Transcript, parsed: &'t [Parsed], profile: &'t Profile) -> Run<'t> {
         let base_path = base_path(&transcript.base_url);
         let mut seen: Vec<Seen> = Vec::with_capacity(transcript.exchanges.len());

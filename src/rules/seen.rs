@@ -15,7 +15,7 @@ pub struct Seen<'t> {
     /// The request line, understood.
     pub route: Route,
     /// The request body, understood.
-    pub sent: Sent,
+    pub sent: Sent<'t>,
     /// The answer, where it is one JSON document.
     pub json: Option<&'t Value>,
     /// The answer, where it is an event stream (also under a wrong media type).
@@ -25,7 +25,7 @@ pub struct Seen<'t> {
 }
 
 impl<'t> Seen<'t> {
-    /// Understands an exchange, whose reply is `parsed` already.
+    /// Understands an exchange, whose bodies are `parsed` already.
     pub fn of(
         exchange: &'t Exchange,
         parsed: &'t Parsed,
@@ -34,7 +34,7 @@ impl<'t> Seen<'t> {
         started_unix_us: u64,
     ) -> Seen<'t> {
         let route = Route::of(&exchange.request.method, &exchange.request.target, base_path);
-        let sent = Sent::of(exchange, app, &route);
+        let sent = Sent::of(exchange, parsed.sent.as_ref(), app, &route);
         let (json, stream) = (parsed.json.as_ref(), parsed.stream.as_ref());
         let mut seen = Seen { exchange, app, route, sent, json, stream, epoch_unix: started_unix_us as f64 / 1e6 };
         if seen.throttled() {

@@ -229,7 +229,7 @@ fn common_fields(s: &Seen, n: &mut Notes) {
             of_a_run(&event.name).then_some("workflow_run_id"),
         ];
         let mut wanted = wanted.into_iter().flatten();
-        let lacking = wanted.find(|m| event.value.get(*m).is_none_or(Value::is_null));
+        let lacking = wanted.find(|m| event.member(m).is_none_or(Value::is_null));
         if let Some(member) = lacking {
             n.expect(false, s, "member", format!("`{member}` on every event"), || {
                 format!("`{}` without it", event.name)
@@ -256,7 +256,7 @@ const ELSEWHERE: &[&str] = &["/answer", "/metadata/usage", "/created_at", "/data
 /// them; an event without a schema is kept and warned about.
 fn payload_fits(s: &Seen, event: &Event, n: &mut Notes) -> bool {
     // text under the name of a file is judged by `agent.message-file`
-    let misnamed = event.name == "message_file" && event.value.get("answer").is_some();
+    let misnamed = event.name == "message_file" && event.member("answer").is_some();
     let elsewhere = ["error", "tts_message", "tts_message_end", "agent_thought", "human_input_required"];
     if misnamed || elsewhere.contains(&event.name.as_str()) {
         return true;
