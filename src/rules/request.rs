@@ -256,6 +256,11 @@ fn chat_defects(body: &Map<String, Value>, sent: &Sent, found: &mut Vec<Defect>)
 }
 
 fn input_defects(inputs: &Map<String, Value>, app: &App, found: &mut Vec<Defect>) {
+    // Lists fit no input but one of files, whose items are objects.
+    let list = |v: &Value| v.as_array().is_some_and(|items| !items.iter().all(Value::is_object));
+    if !app.form_known && inputs.values().any(list) {
+        found.push(Defect::Odd);
+    }
     for field in &app.inputs {
         match inputs.get(&field.variable) {
             None | Some(Value::Null) if field.required => found.push(Defect::InputMissing(field.variable.clone())),

@@ -22,6 +22,7 @@ pub struct Seen<'t> {
     pub stream: Option<&'t Stream>,
     /// Wall clock of offset 0 of the run, seconds since the Unix epoch.
     pub epoch_unix: f64,
+    own_key: bool,
 }
 
 impl<'t> Seen<'t> {
@@ -36,7 +37,9 @@ impl<'t> Seen<'t> {
         let route = Route::of(&exchange.request.method, &exchange.request.target, base_path);
         let sent = Sent::of(exchange, parsed.sent.as_ref(), app, &route);
         let (json, stream) = (parsed.json.as_ref(), parsed.stream.as_ref());
-        let mut seen = Seen { exchange, app, route, sent, json, stream, epoch_unix: started_unix_us as f64 / 1e6 };
+        let epoch_unix = started_unix_us as f64 / 1e6;
+        let own_key = exchange.request.key_label() == Some(&app.label);
+        let mut seen = Seen { exchange, app, route, sent, json, stream, epoch_unix, own_key };
         if seen.throttled() {
             // what else is right or wrong about it was not looked at
             seen.sent.defects.push(Defect::Odd);
@@ -139,7 +142,7 @@ impl<'t> Seen<'t> {
 
     /// Whether it was sent with the app's own key.
     pub fn has_key(&self) -> bool {
-        self.exchange.request.key_label() == Some(&self.app.label)
+        self.own_key
     }
 
     /// Label of the app whose key it was sent with.
