@@ -26,6 +26,7 @@ mod load_watch;
 mod merge;
 mod output;
 mod progress;
+mod record;
 mod rules;
 mod scenarios;
 mod selftest;
@@ -63,6 +64,7 @@ pub fn main() -> Exit {
         Command::Judge(args) => judge::run(args),
         Command::Snapshot(args) => snapshot::run(args),
         Command::Serve(args) => serve::run(args),
+        Command::Record(args) => record::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Lint(args) => lint::run(args),

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("model", 0),
     ("canonical", 1),
+    ("draft", 1),
     ("metrics", 1),
     ("profile", 1),
     ("report", 1),
@@ -24,6 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("store", 2),
     ("engine", 3),
     ("flow", 3),
+    ("recorder", 3),
     ("suite", 3),
     ("cli", 4),
 ];
@@ -319,8 +321,8 @@ fn libraries_stay_behind_their_module() {
         ("jsonschema", &["schema"]),
         ("insta", &["snapshot"]),
         ("axum", &["emulator"]),
-        ("hyper", &["client"]),
-        ("hyper_util", &["client"]),
+        ("hyper", &["client", "recorder"]),
+        ("hyper_util", &["client", "recorder"]),
         ("tokio_rustls", &["client"]),
         ("saphyr_parser", &["scenario"]),
         ("minijinja", &["scenario"]),

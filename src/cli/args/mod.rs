@@ -3,6 +3,7 @@
 mod check;
 mod common;
 mod load;
+mod record;
 mod serve;
 mod snapshot;
 mod value;
@@ -10,6 +11,7 @@ mod value;
 pub use check::{CheckArgs, JudgeArgs, LintArgs, RulesArgs, RulesCommand, SelftestArgs};
 pub use common::{Color, OutputArgs, TargetArgs};
 pub use load::{ArrivalArgs, CompareArgs, EndArgs, FindArgs, LoadArgs, MergeArgs, What};
+pub use record::RecordArgs;
 pub use serve::ServeArgs;
 pub use snapshot::{SnapshotArgs, Texts};
 
@@ -61,6 +63,11 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// Serve the emulator, for client authors and for trying things out
     Serve(ServeArgs),
+    /// Record what a program and its server say to each other, as transcript and as scenarios
+    #[command(after_help = "A proxy in front of the server: give your program the printed base URL, use it, end with Ctrl-C.\n\nExamples:\n  \
+        difyprobe record --base-url https://dify.example/v1\n  \
+        difyprobe record --from reports/recorded/shop.transcript.json --name shop-again")]
+    Record(RecordArgs),
     /// Prove every rule against its mutant: the kill matrix
     Selftest(SelftestArgs),
     /// List and explain the rules
