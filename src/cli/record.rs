@@ -58,7 +58,8 @@ async fn record(args: &RecordArgs, name: &str, stop: &CancellationToken) -> Resu
         return Err(taken(args, &path));
     }
     let file = GrowingTranscript::create(&path, &begun).map_err(|e| Failure::usage(format!("--out: {}", chain(&e))))?;
-    let client = Options { epoch: Instant::now(), keep_total: target::KEEP_TOTAL, max_in_flight: 4096, ..Options::default() };
+    let client =
+        Options { epoch: Instant::now(), keep_total: target::KEEP_TOTAL, max_in_flight: 4096, ..Options::default() };
     let settings = Settings { server: server.clone(), host: args.host, port: args.port, client };
     let tape = Arc::new(Tape::new(begun, file, args.max_exchanges, watcher(args)));
     let recorder = match recorder::start(settings, Arc::clone(&tape)).await {

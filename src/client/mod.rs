@@ -183,8 +183,7 @@ impl Shared {
 
 /// A request as it is recorded.
 fn request(call: Call, redactor: &Redactor) -> Request {
-    let form =
-        call.headers.iter().any(|(n, v)| n.eq_ignore_ascii_case("content-type") && v.starts_with("multipart/"));
+    let form = call.headers.iter().any(|(n, v)| n.eq_ignore_ascii_case("content-type") && v.starts_with("multipart/"));
     let body = call.body.map(|b| {
         let cut = form && b.len() > LARGE_FORM;
         let kept = if cut { b.slice(..KEPT_OF_FORM) } else { b };

@@ -281,7 +281,8 @@ mod tests {
         };
         hide_private(&mut recorded);
         let values: Vec<&str> = recorded.request.headers.iter().map(|(_, v)| v.as_str()).collect();
-        let hidden = ["Bearer [foreign key]", "[foreign key]", "Basic [foreign key]", "Bearer app-[foreign key]", "[hidden]"];
+        let hidden =
+            ["Bearer [foreign key]", "[foreign key]", "Basic [foreign key]", "Bearer app-[foreign key]", "[hidden]"];
         assert_eq!(values[0], "Bearer [key:chat]");
         assert_eq!(values[1..], hidden);
     }

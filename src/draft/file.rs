@@ -143,7 +143,10 @@ impl Fold {
 
     fn with_rows(&self, rows: &[Map<String, Value>], app: &App, id: &str, title: &str, header: &[String]) -> String {
         let mut out = String::new();
-        comment("Made by `difyprobe record` of real traffic. Queries, inputs and files are as they were: read them before", &mut out);
+        comment(
+            "Made by `difyprobe record` of real traffic. Queries, inputs and files are as they were: read them before",
+            &mut out,
+        );
         comment("you share this file.", &mut out);
         header.iter().for_each(|note| comment(note, &mut out));
         let missing = self.rows.len() - rows.len();
@@ -154,10 +157,8 @@ impl Fold {
             Some(mode) => vec![Node::word(mode.as_str())],
             None => self.written.modes.iter().map(|mode| Node::word(mode.as_str())).collect(),
         };
-        let target = map(vec![
-            ("app", Node::Inline(Box::new(Node::List(modes)))),
-            ("mode", Node::word(self.written.mode)),
-        ]);
+        let target =
+            map(vec![("app", Node::Inline(Box::new(Node::List(modes)))), ("mode", Node::word(self.written.mode))]);
         let mut members = vec![
             ("difyprobe", Node::word("1")),
             ("id", Node::word(id)),

@@ -99,7 +99,9 @@ mod tests {
         for id in ["c2f7a0d2-4a6f-4b3e-9a55-0b1d3a6f7e21", "chatcmpl-9xyz0123456", "msg_0123456789abcdef"] {
             assert!(is_id(id), "{id}");
         }
-        for other in ["", "hello", "2026-11-29", "a-rather-long-word-without", "0123456789012345678", "has a blank 0123"] {
+        for other in
+            ["", "hello", "2026-11-29", "a-rather-long-word-without", "0123456789012345678", "has a blank 0123"]
+        {
             assert!(!is_id(other), "{other}");
         }
     }
@@ -107,7 +109,8 @@ mod tests {
     #[test]
     fn a_document_gives_its_ids_with_their_paths() {
         let id = |n: u32| format!("00000000-0000-4000-8000-00000000000{n}");
-        let parsed = Parsed { json: Some(json!({"id": id(1), "data": [{"x": id(2), "n": 5}], "a b": id(3)})), stream: None };
+        let parsed =
+            Parsed { json: Some(json!({"id": id(1), "data": [{"x": id(2), "n": 5}], "a b": id(3)})), stream: None };
         let paths: Vec<String> = given(&parsed).iter().map(|g| format!("{} {}", g.path, g.member)).collect();
         assert_eq!(paths, ["$.id id", "$.data[0].x x"]);
     }

@@ -47,13 +47,7 @@ const HISTORY: [(&str, &str); 3] = [("conversation_id", "conversation"), ("limit
 const CONVERSATIONS: [(&str, &str); 3] = [("limit", "limit"), ("last_id", "last-id"), ("sort_by", "sort-by")];
 
 /// A read whose parameters all have a key.
-fn read(
-    seen: &Seen<'_>,
-    id: String,
-    action: &'static str,
-    keys: &[(&str, &str)],
-    scope: &mut Scope,
-) -> Option<Step> {
+fn read(seen: &Seen<'_>, id: String, action: &'static str, keys: &[(&str, &str)], scope: &mut Scope) -> Option<Step> {
     let mut members = Vec::new();
     for (name, value) in &seen.route.query {
         if name == "user" {
@@ -169,7 +163,8 @@ fn file(part: &Part, scope: &mut Scope, notes: &mut Vec<String>) -> Node {
             ("base64", Node::text(scope.datum("file_base64", &Value::String(text))))
         }
         _ => {
-            notes.push(format!("The recorded file is too large for a scenario: {} bytes of filler instead.", part.size));
+            notes
+                .push(format!("The recorded file is too large for a scenario: {} bytes of filler instead.", part.size));
             ("size", Node::text(scope.datum("file_size", &Value::from(part.size))))
         }
     };

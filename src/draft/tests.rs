@@ -23,18 +23,20 @@ impl Tape {
     fn new(mode: AppMode) -> Tape {
         let mut transcript = Transcript::new("http://dify.example/v1", 0);
         let label = mode.to_string();
-        transcript.apps.push(App {
-            label,
-            mode: Some(mode),
-            inputs: vec![],
-            form_known: false,
-            server_version: None,
-        });
+        transcript.apps.push(App { label, mode: Some(mode), inputs: vec![], form_known: false, server_version: None });
         Tape { transcript, clock_us: 0 }
     }
 
     /// An exchange that took a second, two seconds after the one before.
-    fn add(&mut self, method: &str, path: &str, body: Option<Value>, status: u16, media: &str, reply: &str) -> &mut Exchange {
+    fn add(
+        &mut self,
+        method: &str,
+        path: &str,
+        body: Option<Value>,
+        status: u16,
+        media: &str,
+        reply: &str,
+    ) -> &mut Exchange {
         self.clock_us += 3_000_000;
         let app = self.transcript.apps[0].label.clone();
         let headers = vec![
@@ -111,10 +113,28 @@ fn rows(scenario: &Scenario) -> &[Value] {
 fn a_conversation_becomes_turns_with_captures_and_data() {
     let mut tape = Tape::new(AppMode::Chat);
     tape.turn("Hello", "", (1, 2, 3));
-    tape.json("GET", &format!("/messages?user=ada%40example.com&conversation_id={}&limit=5", uuid(1)), None, 200, json!({"data": []}));
+    tape.json(
+        "GET",
+        &format!("/messages?user=ada%40example.com&conversation_id={}&limit=5", uuid(1)),
+        None,
+        200,
+        json!({"data": []}),
+    );
     tape.turn("And again", &uuid(1), (1, 4, 5));
-    tape.json("POST", &format!("/messages/{}/feedbacks", uuid(4)), Some(json!({"rating": "like", "user": ADA})), 200, json!({}));
-    tape.json("GET", &format!("/messages/{}/suggested?user=ada%40example.com", uuid(4)), None, 200, json!({"data": []}));
+    tape.json(
+        "POST",
+        &format!("/messages/{}/feedbacks", uuid(4)),
+        Some(json!({"rating": "like", "user": ADA})),
+        200,
+        json!({}),
+    );
+    tape.json(
+        "GET",
+        &format!("/messages/{}/suggested?user=ada%40example.com", uuid(4)),
+        None,
+        200,
+        json!({"data": []}),
+    );
     tape.json("DELETE", &format!("/conversations/{}", uuid(1)), Some(json!({"user": ADA})), 204, json!({}));
     let drafts = tape.drafts();
     let (scenario, file) = only(&drafts);
@@ -128,10 +148,21 @@ fn a_conversation_becomes_turns_with_captures_and_data() {
     assert_eq!(turn.conversation, Some(json!("${{ conversation }}")));
     assert!(matches!(&scenario.steps[4].action, Action::Request(raw)
         if raw.path == "/messages/${{ message }}/suggested?user=${{ user }}"));
-    assert!(matches!(&scenario.steps[5].action, Action::Delete { conversation } if conversation == "${{ conversation }}"));
-    assert!(scenario.steps[2].expect.iter().any(|e| matches!(&e.check, Check::Json { at, .. } if at == "$.conversation_id")));
+    assert!(
+        matches!(&scenario.steps[5].action, Action::Delete { conversation } if conversation == "${{ conversation }}")
+    );
+    assert!(
+        scenario.steps[2]
+            .expect
+            .iter()
+            .any(|e| matches!(&e.check, Check::Json { at, .. } if at == "$.conversation_id"))
+    );
     assert!(scenario.steps[0].think.is_some(), "two seconds passed");
-    assert!(!file.text.contains("ada@") && !file.text.contains("0a1b2c3d") && !file.text.contains("[key:"), "{}", file.text);
+    assert!(
+        !file.text.contains("ada@") && !file.text.contains("0a1b2c3d") && !file.text.contains("[key:"),
+        "{}",
+        file.text
+    );
 }
 
 #[test]
@@ -152,7 +183,13 @@ fn a_stop_stands_inside_its_turn_and_a_hang_up_is_one() {
     let mut tape = Tape::new(AppMode::Chat);
     tape.turn("Stop me", "", (1, 2, 3)).timing.end_us = 5_000_000;
     let sent = tape.clock_us + 1_000_000;
-    tape.json("POST", &format!("/chat-messages/{}/stop", uuid(3)), Some(json!({"user": ADA})), 200, json!({"result": "success"}));
+    tape.json(
+        "POST",
+        &format!("/chat-messages/{}/stop", uuid(3)),
+        Some(json!({"user": ADA})),
+        200,
+        json!({"result": "success"}),
+    );
     tape.transcript.exchanges[1].timing.sent_us = sent;
     tape.clock_us += 9_000_000;
     let left = tape.turn("Leave me", "", (11, 12, 13));
@@ -191,14 +228,23 @@ fn an_upload_stands_before_the_turn_that_uses_it() {
     let row = render_json(&rows(&scenario)[0], &json!({})).unwrap();
     assert_eq!(row["file_text"], "some ${{ text }}");
     let Action::Chat(turn) = &scenario.steps[1].action else { panic!() };
-    assert_eq!(turn.with[0].1, json!([{"type": "document", "transfer_method": "local_file", "upload_file_id": "${{ file }}"}]));
+    assert_eq!(
+        turn.with[0].1,
+        json!([{"type": "document", "transfer_method": "local_file", "upload_file_id": "${{ file }}"}])
+    );
     assert!(file.text.contains("# A file is left out"), "{}", file.text);
 }
 
 #[test]
 fn what_cannot_be_said_is_a_comment_and_old_conversations_begin_anew() {
     let mut tape = Tape::new(AppMode::Chat);
-    tape.json("GET", &format!("/messages?user=ada%40example.com&conversation_id={}", uuid(7)), None, 200, json!({"data": []}));
+    tape.json(
+        "GET",
+        &format!("/messages?user=ada%40example.com&conversation_id={}", uuid(7)),
+        None,
+        200,
+        json!({"data": []}),
+    );
     tape.turn("Go on", &uuid(7), (7, 8, 9));
     tape.add("GET", "/elsewhere", None, 200, "text/html", "<p>").request.target = "/logo.png".into();
     tape.json("GET", "/info", None, 200, json!({"name": "x"}));
@@ -249,11 +295,44 @@ fn very_long_texts_are_shortened_so_that_the_file_can_be_read() {
 /// Texts that are hard to write down.
 fn text() -> impl Strategy<Value = String> {
     let odd = prop::sample::select(vec![
-        "${{", "$${{ x }}", "}}", "\n", "\n\n", " ", "\t", "\r\n", "\"", "'", "\\", "\\n", "#", ": ", "- ", "|", ">", "%",
-        "\u{0}", "\u{7f}", "\u{85}", "\u{feff}", "\u{2028}", "\u{202e}", "😀", "漢字", "---", "...", "null", "0x1f", "$", "~",
+        "${{",
+        "$${{ x }}",
+        "}}",
+        "\n",
+        "\n\n",
+        " ",
+        "\t",
+        "\r\n",
+        "\"",
+        "'",
+        "\\",
+        "\\n",
+        "#",
+        ": ",
+        "- ",
+        "|",
+        ">",
+        "%",
+        "\u{0}",
+        "\u{7f}",
+        "\u{85}",
+        "\u{feff}",
+        "\u{2028}",
+        "\u{202e}",
+        "😀",
+        "漢字",
+        "---",
+        "...",
+        "null",
+        "0x1f",
+        "$",
+        "~",
     ]);
-    prop::collection::vec(prop_oneof![odd.prop_map(str::to_owned), ".{0,8}", any::<char>().prop_map(String::from)], 0..12)
-        .prop_map(|parts| parts.concat())
+    prop::collection::vec(
+        prop_oneof![odd.prop_map(str::to_owned), ".{0,8}", any::<char>().prop_map(String::from)],
+        0..12,
+    )
+    .prop_map(|parts| parts.concat())
 }
 
 proptest! {

@@ -16,6 +16,11 @@ impl Users {
         template(index)
     }
 
+    /// Template text in which all end users are the first one.
+    pub(super) fn anybody(&self, text: String) -> String {
+        (1..self.0.len()).rev().fold(text, |text, index| text.replace(&template(index), &template(0)))
+    }
+
     /// Text with the end users that it names replaced, and everything else kept.
     pub(super) fn escape(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
@@ -87,9 +92,7 @@ pub(super) fn is_writable(value: &Value) -> bool {
         depth > 0
             && match value {
                 Value::Array(items) => items.iter().all(|item| fits(item, depth - 1)),
-                Value::Object(members) => {
-                    members.iter().all(|(key, value)| key.len() <= 200 && fits(value, depth - 1))
-                }
+                Value::Object(members) => members.iter().all(|(key, value)| key.len() <= 200 && fits(value, depth - 1)),
                 _ => true,
             }
     }

@@ -15,7 +15,7 @@ pub(super) fn step(seen: &Seen<'_>, id: String, mode: &str, scope: &mut Scope) -
     let whole = Value::Object(body.clone());
     let inputs = body.get("inputs").and_then(Value::as_object)?;
     let legal = schema::check_request(seen.route.endpoint, &whole).is_empty();
-    if !legal || !text::is_writable(&whole) || seen.route.query.iter().any(|_| true) {
+    if !legal || !text::is_writable(&whole) || !seen.route.query.is_empty() {
         return None;
     }
     let action = match seen.route.endpoint {
@@ -86,9 +86,9 @@ impl Turn {
         let reference = scope.reference(id);
         match &reference {
             Some(reference) => self.add("conversation", Node::text(reference.clone())),
-            None => self.notes.push(
-                "The conversation began before the recording: this turn begins a new one instead.".to_owned(),
-            ),
+            None => self
+                .notes
+                .push("The conversation began before the recording: this turn begins a new one instead.".to_owned()),
         }
         reference
     }

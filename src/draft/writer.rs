@@ -60,9 +60,10 @@ pub(super) fn write_rest(seen: &[Seen<'_>], rest: &Flow, app: Option<AppMode>) -
         let Some(step) = writer.steps.get(before) else { continue };
         // what is said in it does not make a request another one
         let mut alike = Step { id: String::new(), pause_us: None, ..step.clone() };
-        alike.captures.clear();
+        (alike.user, alike.captures) = (None, Vec::new());
         let names: Vec<String> = writer.scope.row.iter().skip(rows).map(|(name, _)| name.clone()).collect();
         let text = names.iter().fold(format!("{alike:?}"), |text, name| text.replace(name.as_str(), "_"));
+        let text = writer.scope.users.anybody(text);
         if known.contains(&text) || known.len() >= MOST {
             writer.steps.truncate(before);
             writer.scope.row.truncate(rows);
@@ -136,24 +137,20 @@ impl Writer {
         };
         step.user = user.filter(|user| user != "${{ user }}");
         self.scope.learn(&id, seen);
+        let mut notes = std::mem::take(&mut self.pending);
+        notes.append(&mut step.notes);
+        step.notes = notes;
         let stopped = !inside.is_empty();
         let left = seen.was_left();
         self.note_end(seen, &mut step);
         step.expects = expect::of(seen, conversation.as_deref(), !stopped && !left && seen.exchange.fault.is_none());
         if let Some(first) = inside.first() {
             let after = seen.events_until(first.exchange.timing.sent_us).max(1);
-            let mut nested = Writer { steps: Vec::new(), pending: Vec::new(), ..std::mem::replace(self, Writer::new(None, "streaming")) };
-            inside.iter().for_each(|one| nested.add(one, &[]));
-            let steps = std::mem::take(&mut nested.steps);
-            self.app = nested.app;
-            self.mode = nested.mode;
-            self.scope = nested.scope;
-            self.ids = nested.ids;
+            let before = std::mem::take(&mut self.steps);
+            inside.iter().for_each(|one| self.add(one, &[]));
+            let steps = std::mem::replace(&mut self.steps, before);
             step.during = Some((after, steps)).filter(|(_, steps)| !steps.is_empty());
         }
-        let mut notes = std::mem::take(&mut self.pending);
-        notes.append(&mut step.notes);
-        step.notes = notes;
         self.steps.push(step);
     }
 
@@ -168,7 +165,9 @@ impl Writer {
                 (events @ 1..=10_000, "chat" | "completion" | "workflow") => {
                     step.members.push(("hang-up-after".to_owned(), super::yaml::Node::word(events.to_string())));
                 }
-                _ => step.notes.push("The program hung up here before the reply was over; this step does not.".to_owned()),
+                _ => step
+                    .notes
+                    .push("The program hung up here before the reply was over; this step does not.".to_owned()),
             }
         }
     }

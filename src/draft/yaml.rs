@@ -66,7 +66,8 @@ fn value(node: &Node, indent: usize, out: &mut String) {
             out.push('\n');
             items.iter().for_each(|item| list_item(item, indent + 2, out));
         }
-        Node::Json(Value::Object(_) | Value::Array(_)) => value(&opened(node), indent, out),
+        Node::Json(Value::Object(members)) if !members.is_empty() => value(&opened(node), indent, out),
+        Node::Json(Value::Array(items)) if !items.is_empty() => value(&opened(node), indent, out),
         Node::Text(text) | Node::Json(Value::String(text)) if is_literal(text) => literal(text, indent + 2, out),
         Node::Noted(_, inner) => value(inner, indent, out),
         other => {

@@ -1,7 +1,7 @@
 //! Which app a request is for: each key is asked about once.
 
 use super::tape::Tape;
-use crate::client::{Client, FOREIGN, Options, Secret};
+use crate::client::{Client, Options, Secret};
 use crate::flow::{self, DiscoveryError, Given, Pace, SessionOptions};
 use crate::model::{App, Exchange};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -69,22 +69,22 @@ impl Apps {
     pub(super) fn key(&self, authorization: Option<&str>) -> Option<Arc<Key>> {
         let authorization = authorization?;
         let token = token(authorization)?;
+        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = keys.iter().find(|k| k.token == token);
         if !is_bearer(authorization) {
-            if token.len() >= SHORTEST {
-                self.client.learn(Secret { label: FOREIGN.trim_matches(['[', ']']).to_owned(), key: token.to_owned() });
+            if known.is_none() && token.len() >= SHORTEST {
+                self.client.learn(Secret { label: "foreign".to_owned(), key: token.to_owned() });
             }
             return None;
         }
-        let mut keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = keys.iter().find(|k| k.token == token) {
+        if let Some(known) = known {
             return Some(Arc::clone(known));
         }
         let provisional = format!("app-{}", keys.len() + 1);
         if token.len() >= SHORTEST {
             self.client.learn(Secret { label: provisional.clone(), key: token.to_owned() });
         }
-        let key =
-            Arc::new(Key { token: token.to_owned(), provisional, told: tokio::sync::Mutex::new(Told::Nothing) });
+        let key = Arc::new(Key { token: token.to_owned(), provisional, told: tokio::sync::Mutex::new(Told::Nothing) });
         keys.push(Arc::clone(&key));
         Some(key)
     }

@@ -85,13 +85,7 @@ pub(super) async fn pass(shared: Arc<Shared>, request: Request<Incoming>) -> Res
 }
 
 /// Starts a task that outlives the program's connection: it sends the request and puts the exchange onto the tape.
-fn record(
-    shared: &Arc<Shared>,
-    call: Call,
-    key: Option<Arc<Key>>,
-    to: mpsc::Sender<Passed>,
-    left: CancellationToken,
-) {
+fn record(shared: &Arc<Shared>, call: Call, key: Option<Arc<Key>>, to: mpsc::Sender<Passed>, left: CancellationToken) {
     let task = {
         let shared = Arc::clone(shared);
         let id = shared.tape.next_id();
@@ -308,8 +302,7 @@ mod tests {
         ]);
         let sent = headers_to_send(&headers, 3);
         let names: Vec<String> = sent.iter().map(|(n, v)| format!("{n}: {v}")).collect();
-        let wanted =
-            ["authorization: Bearer app-1", "x-trace: t", "accept-encoding: identity", "content-length: 3"];
+        let wanted = ["authorization: Bearer app-1", "x-trace: t", "accept-encoding: identity", "content-length: 3"];
         assert_eq!(names, wanted);
     }
 

@@ -105,8 +105,7 @@ impl Recorder {
         // its connections end within the grace, or are cut
         let _ = self.server.await;
         self.shared.over.cancel();
-        let mut under_way =
-            std::mem::take(&mut *self.shared.under_way.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut under_way = std::mem::take(&mut *self.shared.under_way.lock().unwrap_or_else(PoisonError::into_inner));
         let all = async { while under_way.join_next().await.is_some() {} };
         // what does not end in time is lost with the process; its program has gone already
         let _ = tokio::time::timeout(GRACE, all).await;

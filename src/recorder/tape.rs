@@ -89,7 +89,10 @@ impl Tape {
         }
         let finished = match state.file.take() {
             Some(file) if state.passed > 0 => file.finish(&transcript),
-            Some(file) => Ok(file.discard()),
+            Some(file) => {
+                file.discard();
+                Ok(())
+            }
             None => Ok(()),
         };
         let written = state.failed.take().map_or(finished, Err);

@@ -2,6 +2,7 @@
 
 use crate::cli_support::*;
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 /// A recording of a served emulator.
 struct Session {
@@ -109,7 +110,8 @@ const CHATS: [&str; 4] = ["chat", "agent-chat", "agent", "advanced-chat"];
 fn use_every_app(session: &Session) {
     for app in CHATS {
         let can_block = !app.starts_with("agent");
-        let (status, first) = session.send(app, "POST", "/chat-messages", turn("Say \"hi\": ${{ no }}\nagain", "", "streaming"));
+        let (status, first) =
+            session.send(app, "POST", "/chat-messages", turn("Say \"hi\": ${{ no }}\nagain", "", "streaming"));
         assert_eq!(status, 200, "{app}: {first}");
         let conversation = member(&first, "conversation_id");
         let mode = if can_block { "blocking" } else { "streaming" };
@@ -128,9 +130,11 @@ fn use_every_app(session: &Session) {
     with_file["files"] = json!([{"type": "document", "transfer_method": "local_file", "upload_file_id": file}]);
     session.send("chat", "POST", "/chat-messages", Some(with_file));
     for text in ["one", "two"] {
-        let completion = json!({"inputs": {"text": text, "query": text}, "response_mode": "streaming", "user": "ada@example.com"});
+        let completion =
+            json!({"inputs": {"text": text, "query": text}, "response_mode": "streaming", "user": "ada@example.com"});
         session.send("completion", "POST", "/completion-messages", Some(completion));
-        let run = json!({"inputs": {"text": text, "query": text}, "response_mode": "streaming", "user": "ada@example.com"});
+        let run =
+            json!({"inputs": {"text": text, "query": text}, "response_mode": "streaming", "user": "ada@example.com"});
         session.send("workflow", "POST", "/workflows/run", Some(run));
     }
 }
@@ -159,11 +163,11 @@ fn traffic_of_every_mode_is_clean_to_the_judge_and_runs_again_as_scenarios() {
     place.run(&["record", "--from", "out/shop.transcript.json", "--out", "again", "--name", "shop"]).exits(0);
     let again = std::fs::read_to_string(place.path().join("again/shop/chat/conversation-1.yaml")).expect("a scenario");
     assert_eq!(again, chat);
-    // and as load
-    let mut load = with(&["load", "out/shop/chat/conversation-1.yaml", "--rate", "5", "--duration", "2s"], &[]);
+    // and as load: that all was sent and held, or that this machine was too busy to tell
     let flags = recorded.app_flags(&["chat"]);
-    load.extend(flags.iter().map(String::as_str));
-    place.run(&load).exits(0);
+    let load = with(&["load", "out/shop/chat/conversation-1.yaml", "--users", "1", "--duration", "1s"], &flags);
+    let ran = place.run(&load);
+    assert!(matches!(ran.code, 0 | 4), "{}\n{}", ran.stdout, ran.stderr);
 }
 
 #[test]
@@ -189,8 +193,9 @@ fn two_keys_are_two_apps_and_a_bound_ends_the_recording() {
     recorded.has_no_secret();
     let bytes = std::fs::read(recorded.place.path().join("out/shop.transcript.json")).expect("the transcript");
     let transcript: Value = serde_json::from_slice(&bytes).expect("JSON");
-    let labels: Vec<&Value> = transcript["apps"].as_array().expect("apps").iter().map(|a| &a["label"]).collect();
-    assert_eq!(labels, ["chat", "completion"]);
+    let apps = transcript["apps"].as_array().expect("apps");
+    let labels: BTreeSet<&str> = apps.iter().filter_map(|app| app["label"].as_str()).collect();
+    assert_eq!(labels, BTreeSet::from(["chat", "completion"]));
     for app in ["chat", "completion"] {
         assert!(recorded.place.path().join(format!("out/shop/{app}/requests-1.yaml")).exists());
     }

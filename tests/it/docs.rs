@@ -24,6 +24,7 @@ const PAGES: &[&str] = &[
     "docs/metrics.md",
     "docs/probe-apps.md",
     "docs/quickstart.md",
+    "docs/recording.md",
     "docs/rules.md",
     "docs/scenarios.md",
     "docs/snapshots.md",

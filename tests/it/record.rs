@@ -2,8 +2,7 @@
 
 use crate::client_support::{answer, options, read_request, serve, until_closed};
 use difyprobe::client::parse_base_url;
-use difyprobe::model::transcript::Transcript;
-use difyprobe::model::{Exchange, FaultClass};
+use difyprobe::model::{Exchange, FaultClass, Transcript};
 use difyprobe::recorder::{self, Recorder, Settings, Tape};
 use difyprobe::store::{GrowingTranscript, load_transcripts};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -102,7 +101,10 @@ async fn a_whole_answer_passes_as_it_is_and_the_file_has_it_at_once() {
         .await
         .expect("an answer");
     assert_eq!(answer.status(), 201);
-    assert_eq!((answer.headers()["x-own"].to_str(), answer.headers()["set-cookie"].to_str()), (Ok("a"), Ok("sid=secret")));
+    assert_eq!(
+        (answer.headers()["x-own"].to_str(), answer.headers()["set-cookie"].to_str()),
+        (Ok("a"), Ok("sid=secret"))
+    );
     assert_eq!(answer.text().await.expect("text"), "{\"id\": \"x-1\"}");
     let sent = loop {
         let request = asked.recv().await.expect("a request");
@@ -113,7 +115,12 @@ async fn a_whole_answer_passes_as_it_is_and_the_file_has_it_at_once() {
     let (head, sent_body) = sent.split_once("\r\n\r\n").expect("a head");
     let head = head.to_ascii_lowercase();
     assert!(head.starts_with("post /v1/files/upload?user=a%20b&x= http/1.1"), "{head}");
-    for line in [format!("authorization: bearer {KEY}"), "x-trace: t".into(), "cookie: sid=secret".into(), format!("host: {server}")] {
+    for line in [
+        format!("authorization: bearer {KEY}"),
+        "x-trace: t".into(),
+        "cookie: sid=secret".into(),
+        format!("host: {server}"),
+    ] {
         assert!(head.contains(&line), "{line} in {head}");
     }
     assert!(!head.contains("user-agent"), "reqwest sends none, and none is added: {head}");
@@ -216,7 +223,8 @@ async fn a_server_that_is_not_there_is_a_502_and_a_fault() {
 
 #[tokio::test]
 async fn a_reply_that_the_server_cuts_is_cut_for_the_program() {
-    let server = upstream("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"a\"").await;
+    let server =
+        upstream("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"a\"").await;
     let mut recording = Recording::of(server).await;
     let answer = reqwest::get(recording.url("/info")).await.expect("a head");
     assert_eq!(answer.status(), 200);

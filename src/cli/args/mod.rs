@@ -64,9 +64,11 @@ pub enum Command {
     /// Serve the emulator, for client authors and for trying things out
     Serve(ServeArgs),
     /// Record what a program and its server say to each other, as transcript and as scenarios
-    #[command(after_help = "A proxy in front of the server: give your program the printed base URL, use it, end with Ctrl-C.\n\nExamples:\n  \
+    #[command(
+        after_help = "A proxy in front of the server: give your program the printed base URL, use it, end with Ctrl-C.\n\nExamples:\n  \
         difyprobe record --base-url https://dify.example/v1\n  \
-        difyprobe record --from reports/recorded/shop.transcript.json --name shop-again")]
+        difyprobe record --from reports/recorded/shop.transcript.json --name shop-again"
+    )]
     Record(RecordArgs),
     /// Prove every rule against its mutant: the kill matrix
     Selftest(SelftestArgs),
