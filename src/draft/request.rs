@@ -48,7 +48,7 @@ const CONVERSATIONS: [(&str, &str); 3] = [("limit", "limit"), ("last_id", "last-
 
 /// A read whose parameters all have a key.
 fn read(seen: &Seen<'_>, id: String, action: &'static str, keys: &[(&str, &str)], scope: &mut Scope) -> Option<Step> {
-    let mut members = Vec::new();
+    let mut members: Vec<(String, Node)> = Vec::new();
     for (name, value) in &seen.route.query {
         if name == "user" {
             continue;

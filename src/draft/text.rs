@@ -27,10 +27,11 @@ impl Users {
         let mut rest = text;
         while let Some((at, index, length)) = self.first_in(rest, text.len() - rest.len(), text) {
             push_escaped(rest.get(..at).unwrap_or_default(), &mut out);
-            if out.ends_with('$') {
-                // a `$` right before an expression would make text of it
-                out.pop();
-                out.push_str("${{ '$' }}");
+            // a `$` right before an expression would make text of it
+            let kept = out.trim_end_matches('$').len();
+            let dollars = out.split_off(kept);
+            if !dollars.is_empty() {
+                out.push_str(&format!("${{{{ '{dollars}' }}}}"));
             }
             out.push_str(&template(index));
             rest = rest.get(at + length..).unwrap_or_default();
@@ -137,9 +138,9 @@ mod tests {
         assert_eq!(users.stand_in("ada@example.com"), "${{ user }}");
         assert_eq!(users.stand_in("user-0042"), "${{ user }}-2");
         assert_eq!(users.stand_in("tell"), "${{ user }}-3");
-        let escaped = users.escape("tell ada@example.com, $user-0042, user-00421 and nada@example.com: ${{ x }}");
+        let escaped = users.escape("tell ada@example.com, $$user-0042, user-00421 and nada@example.com: ${{ x }}");
         let said = render_text(&escaped, &json!({"user": "U"})).unwrap();
-        assert_eq!(said, "tell U, $U-2, user-00421 and nada@example.com: ${{ x }}");
+        assert_eq!(said, "tell U, $$U-2, user-00421 and nada@example.com: ${{ x }}");
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(super) fn step(seen: &Seen<'_>, id: String, mode: &str, scope: &mut Scope) -
 }
 
 /// Response mode that a turn asks for.
-pub(super) fn mode_of(seen: &Seen<'_>) -> Option<&str> {
+pub(super) fn mode_of<'s>(seen: &'s Seen<'_>) -> Option<&'s str> {
     let mode = seen.body.as_ref()?.get("response_mode")?.as_str()?;
     matches!(mode, "streaming" | "blocking").then_some(mode)
 }

@@ -60,12 +60,17 @@ pub(super) fn write_rest(seen: &[Seen<'_>], rest: &Flow, app: Option<AppMode>) -
         let Some(step) = writer.steps.get(before) else { continue };
         // what is said in it does not make a request another one
         let mut alike = Step { id: String::new(), pause_us: None, ..step.clone() };
-        (alike.user, alike.captures) = (None, Vec::new());
+        (alike.user, alike.captures, alike.notes) = (None, Vec::new(), Vec::new());
         let names: Vec<String> = writer.scope.row.iter().skip(rows).map(|(name, _)| name.clone()).collect();
         let text = names.iter().fold(format!("{alike:?}"), |text, name| text.replace(name.as_str(), "_"));
         let text = writer.scope.users.anybody(text);
-        if known.contains(&text) || known.len() >= MOST {
-            writer.steps.truncate(before);
+        let too_many = known.len() >= MOST && !known.contains(&text);
+        if too_many {
+            writer.pending.push(format!("Left out: {}, as {MOST} requests of other kinds are here.", one.shown()));
+        }
+        if too_many || known.contains(&text) {
+            let dropped = writer.steps.split_off(before);
+            writer.pending.extend(dropped.into_iter().flat_map(|step| step.notes));
             writer.scope.row.truncate(rows);
             writer.ids.truncate(before);
         } else {
