@@ -105,7 +105,7 @@ fn record(shared: &Arc<Shared>, call: Call, key: Option<Arc<Key>>, to: mpsc::Sen
             let (mut recorded, ()) = tokio::join!(relay, ask);
             let app = shared.apps.label(key.as_deref()).await;
             if app == NO_APP {
-                recorded.request.headers.iter_mut().for_each(|header| make_foreign(header));
+                recorded.request.headers.iter_mut().for_each(make_foreign);
             }
             hide_private(&mut recorded);
             let fault = recorded.fault.map(|fault| told(fault, shared.over.is_cancelled()));
