@@ -182,7 +182,7 @@ async fn a_program_that_hangs_up_makes_the_proxy_hang_up_too() {
             let head = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: {\"n\": 1}\n\n";
             let _ = stream.write_all(head.as_bytes()).await;
             until_closed(&mut stream).await;
-            drop(tell.send(()));
+            let _ = tell.send(());
         }
     })
     .await;
