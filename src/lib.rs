@@ -9,6 +9,7 @@ pub mod model;
 // floor 1: pure functions over the data; no clock, no files, no network
 pub mod canonical;
 pub mod difference;
+pub mod draft;
 pub mod metrics;
 pub mod profile;
 pub mod report;
@@ -28,6 +29,7 @@ pub mod store;
 // floor 3: users on their way through scenarios
 pub mod engine;
 pub mod flow;
+pub mod recorder;
 pub mod suite;
 
 // floor 4: what was typed

@@ -32,6 +32,7 @@ mod merge;
 mod output;
 mod papers;
 mod progress;
+mod record;
 mod rules;
 mod scenarios;
 mod selftest;
@@ -85,6 +86,7 @@ pub fn main() -> Exit {
         Command::Review(args) => snapshot::review::run(&args),
         Command::Metadata { .. } => snapshot::review::metadata(),
         Command::Serve(args) => serve::run(args),
+        Command::Record(args) => record::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Rules(args) => rules::run(args),
         Command::Lint(args) => lint::run(args),

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 /// Bytes of a body after which it is cut; the longest answers of real apps are far below.
 const MAX_BODY: u64 = 16 << 20;
 /// Bytes of all recorded bodies together, so that a server that floods fills neither memory nor disk.
-const KEEP_TOTAL: u64 = 128 << 20;
+pub const KEEP_TOTAL: u64 = 128 << 20;
 
 /// A target, resolved. Holds the embedded emulator, where that is the target.
 pub struct Chosen {

@@ -92,6 +92,11 @@ impl BaseUrl {
         self.text.get(self.path_at..).unwrap_or("")
     }
 
+    /// Its scheme and authority, e.g. `https://dify.example`.
+    pub fn origin(&self) -> &str {
+        self.text.get(..self.path_at).unwrap_or("")
+    }
+
     /// The absolute URL of a path (and query) below this base, e.g. of `/messages?user=a`.
     pub fn join(&self, path_and_query: &str) -> String {
         let slash = if path_and_query.starts_with('/') || path_and_query.is_empty() { "" } else { "/" };
@@ -121,6 +126,7 @@ mod tests {
     fn good_urls_are_normalised_and_joined() {
         let base = parse_base_url(" HTTPS://dify.example:8443/api/v1/ ").unwrap();
         assert_eq!((base.as_str(), base.path()), ("https://dify.example:8443/api/v1", "/api/v1"));
+        assert_eq!(base.origin(), "https://dify.example:8443");
         assert_eq!(base.join("/info?user=a"), "https://dify.example:8443/api/v1/info?user=a");
         assert_eq!(base.join("info"), "https://dify.example:8443/api/v1/info");
         assert_eq!(base.warning(), None);

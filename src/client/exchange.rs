@@ -4,18 +4,17 @@ use super::arrivals::{After, Arrivals};
 use super::connect;
 use super::fault::{fault, of_exchange};
 use super::pool::{Host, Sender};
+use super::relay::Ears;
 use super::target::{Form, Target};
 use super::watchdog::Progress;
 use super::{Call, Limits, Shared};
 use crate::model::{Fault, FaultClass, Timing};
-use crate::sse::TimedFrame;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::TrySendError;
 use hyper::header;
 use std::time::{Duration, Instant};
-use tokio::sync::mpsc::UnboundedSender;
 use tokio_rustls::TlsConnector;
 
 /// How long a request waits for another one to find out which protocol the server speaks.
@@ -67,7 +66,7 @@ pub(super) async fn run(
     tls: Option<&TlsConnector>,
     flight: &mut Flight,
     progress: &Progress,
-    watch: Option<UnboundedSender<TimedFrame>>,
+    ears: Ears,
 ) -> Result<(), Fault> {
     let host = shared.pool.host(&target.origin);
     let mut pooled = host.take().await;
@@ -84,7 +83,7 @@ pub(super) async fn run(
                 let head_us = progress.now_us();
                 progress.hear(head_us);
                 flight.timing.head_us = Some(head_us);
-                body(shared, call, flight, progress, response, watch).await?;
+                body(shared, call, flight, progress, response, ears).await?;
                 host.give_back(sender);
                 return Ok(());
             }
@@ -149,17 +148,23 @@ async fn body(
     flight: &mut Flight,
     progress: &Progress,
     response: hyper::Response<Incoming>,
-    watch: Option<UnboundedSender<TimedFrame>>,
+    ears: Ears,
 ) -> Result<(), Fault> {
     let (parts, mut body) = response.into_parts();
+    let Ears { watch, relay } = ears;
     if is_event_stream(&parts.headers) {
         flight.body.expect_events(watch, call.hang_up_after);
         progress.wait_for_event(true);
     }
     flight.body.announce(body.size_hint().exact().unwrap_or(0));
     flight.head = Some(Head::of(&parts));
+    if let Some(relay) = &relay {
+        // Boxed for its size, as below: only what is passed on needs it.
+        Box::pin(relay.head(&parts)).await?;
+    }
     drop(parts);
     let max = shared.options.max_body;
+    let redactor = shared.known.redactor();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|e| of_exchange(&e, "in the middle of the body"))?;
         let Some(bytes) = frame.data_ref().filter(|b| !b.is_empty()) else {
@@ -167,9 +172,14 @@ async fn body(
         };
         let at_us = progress.now_us();
         progress.hear(at_us);
-        if let After::HangUp(wanted) = flight.body.add(bytes, at_us, &shared.redactor) {
+        let passed = match &relay {
+            Some(relay) => Box::pin(relay.bytes(bytes.clone())).await,
+            None => Ok(()),
+        };
+        if let After::HangUp(wanted) = flight.body.add(bytes, at_us, &redactor) {
             return Err(fault(FaultClass::Cancelled, format!("hung up on purpose after event {wanted}")));
         }
+        passed?;
         progress.wait_for_event(flight.body.waits_for_event());
         if flight.body.received > max {
             return Err(fault(FaultClass::TooLarge, format!("the body went on past {max} bytes")));

@@ -12,6 +12,7 @@ mod options;
 mod pool;
 mod proxy;
 mod redact;
+mod relay;
 mod slots;
 mod target;
 mod tls;
@@ -20,12 +21,15 @@ mod watchdog;
 pub use base_url::{BaseUrl, BaseUrlError, parse_base_url};
 pub use options::{Call, Limits, Options, Recorded, Secret};
 pub use proxy::ProxySettings;
+pub use redact::{FOREIGN, hide_private};
+pub use relay::Passed;
 pub use slots::{Place, Reserved};
 
 use crate::model::{Body, Fault, Reply, Request};
 use crate::sse::TimedFrame;
 use exchange::Flight;
-use redact::Redactor;
+use redact::{Known, Redactor};
+use relay::Ears;
 use slots::Slots;
 use std::pin::pin;
 use std::sync::Arc;
@@ -46,7 +50,7 @@ pub struct Client {
 
 struct Shared {
     options: Options,
-    redactor: Redactor,
+    known: Known,
     pool: pool::Pool,
     slots: Slots,
     /// Bytes of bodies kept so far.
@@ -60,7 +64,7 @@ impl Client {
     pub fn new(options: Options) -> Client {
         let shared = Shared {
             kept: AtomicU64::new(0),
-            redactor: Redactor::new(&options.secrets),
+            known: Known::new(&options.secrets),
             pool: pool::Pool::default(),
             slots: Slots::new(options.max_in_flight),
             tls: OnceCell::new(),
@@ -99,8 +103,8 @@ impl Client {
     ) -> Recorded {
         let shared = &*self.shared;
         let mut flight = Flight::new(shared.room());
-        let end = shared.fly(place, &call, &mut flight, watch, stop).await;
-        shared.recorded(call, flight, end)
+        let end = shared.fly(place, &call, &mut flight, Ears { watch, relay: None }, stop).await;
+        shared.recorded(call, flight, end, Instant::now())
     }
 
     /// Places for requests that are to be in flight together: `wanted` of them, or as many as there may be at once.
@@ -127,10 +131,11 @@ impl Shared {
         place: Place,
         call: &Call,
         flight: &mut Flight,
-        watch: Option<UnboundedSender<TimedFrame>>,
+        ears: Ears,
         stop: &CancellationToken,
     ) -> Result<(), Fault> {
         let target = self.sites.target(call, &self.options.proxy)?;
+        let target = if ears.relay.is_some() { target.passed_on() } else { target };
         let _slot = watchdog::unless(pin!(watchdog::stopped(stop)), pin!(self.slots.take(place))).await?;
         let tls = match (target.origin.https, self.tls.get()) {
             (false, _) => None,
@@ -140,7 +145,7 @@ impl Shared {
         flight.sent = Instant::now();
         let progress = Progress::new(flight.sent);
         let overdue = pin!(progress.overdue_or(stop, &call.limits));
-        let exchange = pin!(exchange::run(self, &target, call, tls, flight, &progress, watch));
+        let exchange = pin!(exchange::run(self, &target, call, tls, flight, &progress, ears));
         watchdog::unless(overdue, exchange).await
     }
 
@@ -148,61 +153,61 @@ impl Shared {
         self.tls.get_or_try_init(|| tls::load(self.options.extra_roots.clone())).await
     }
 
-    fn recorded(&self, call: Box<Call>, mut flight: Flight, end: Result<(), Fault>) -> Recorded {
+    fn recorded(&self, call: Box<Call>, mut flight: Flight, end: Result<(), Fault>, ended: Instant) -> Recorded {
+        let redactor = &*self.known.redactor();
         let mut timing = flight.timing;
-        timing.end_us = micros(flight.sent.elapsed());
+        timing.end_us = micros(ended.saturating_duration_since(flight.sent));
         timing.sent_us = micros(flight.sent.saturating_duration_since(self.options.epoch));
         timing.planned_us = call.planned.map(|p| micros(p.saturating_duration_since(self.options.epoch)));
-        flight.body.end(&self.redactor);
-        let fault = end.err().map(|f| Fault { class: f.class, detail: self.redactor.text(f.detail) });
-        let (request, body_as_sent) = self.request(*call);
-        Recorded { reply: self.reply(flight, fault.is_some()), request, body_as_sent, fault, timing }
+        flight.body.end(redactor);
+        let fault = end.err().map(|f| Fault { class: f.class, detail: redactor.text(f.detail) });
+        let reply = self.reply(flight, fault.is_some(), redactor);
+        let (request, body_as_sent) = request(*call, redactor);
+        Recorded { reply, request, body_as_sent, fault, timing }
     }
 
-    /// The record of a call, and whether its body is recorded as it was sent.
-    fn request(&self, call: Call) -> (Request, bool) {
-        let form =
-            call.headers.iter().any(|(n, v)| n.eq_ignore_ascii_case("content-type") && v.starts_with("multipart/"));
-        let mut as_sent = true;
-        let body = call.body.map(|b| {
-            let cut = form && b.len() > LARGE_FORM;
-            let kept = if cut { b.slice(..KEPT_OF_FORM) } else { b };
-            let (kept, edits) = self.redactor.bytes(kept.into(), cut);
-            as_sent = !cut && edits.is_empty();
-            into_body(kept)
-        });
-        let request = Request {
-            method: call.method,
-            target: self.redactor.text(target::request_target(&call.url)),
-            headers: call.headers.into_iter().map(|(n, v)| self.sent_header(n, v)).collect(),
-            body,
-        };
-        (request, as_sent)
-    }
-
-    fn sent_header(&self, name: String, value: String) -> (String, String) {
-        let value = self.redactor.text(value);
-        let value = if name.eq_ignore_ascii_case("authorization") { redact::foreign_token(value) } else { value };
-        (name, value)
-    }
-
-    fn reply(&self, flight: Flight, faulty: bool) -> Option<Reply> {
+    fn reply(&self, flight: Flight, faulty: bool, redactor: &Redactor) -> Option<Reply> {
         let head = flight.head?;
         let body = flight.body;
         self.kept.fetch_add(body.kept.len() as u64, Relaxed);
         let cut = faulty || body.received > body.kept.len() as u64;
-        let (kept, edits) = self.redactor.bytes(body.kept, cut);
+        let (kept, edits) = redactor.bytes(body.kept, cut);
         let mut reads = body.reads;
         redact::shift_reads(&mut reads, &edits);
         Some(Reply {
             http_version: version(head.version).to_owned(),
             status: head.status,
-            headers: head.headers.into_iter().map(|(name, value)| (name, self.redactor.text(value))).collect(),
+            headers: head.headers.into_iter().map(|(name, value)| (name, redactor.text(value))).collect(),
             body: into_body(kept),
             body_bytes: body.received,
             reads,
         })
     }
+}
+
+/// A request as it is recorded, and whether its body is recorded as it was sent.
+fn request(call: Call, redactor: &Redactor) -> (Request, bool) {
+    let form = call.headers.iter().any(|(n, v)| n.eq_ignore_ascii_case("content-type") && v.starts_with("multipart/"));
+    let mut as_sent = true;
+    let body = call.body.map(|b| {
+        let cut = form && b.len() > LARGE_FORM;
+        let kept = if cut { b.slice(..KEPT_OF_FORM) } else { b };
+        let (kept, edits) = redactor.bytes(kept.into(), cut);
+        as_sent = !cut && edits.is_empty();
+        into_body(kept)
+    });
+    let header = |(name, value): (String, String)| {
+        let value = redactor.text(value);
+        let value = if name.eq_ignore_ascii_case("authorization") { redact::foreign_token(value) } else { value };
+        (name, value)
+    };
+    let request = Request {
+        method: call.method,
+        target: redactor.text(target::request_target(&call.url)),
+        headers: call.headers.into_iter().map(header).collect(),
+        body,
+    };
+    (request, as_sent)
 }
 
 /// Forms of more bytes than this are recorded in part.

@@ -1,9 +1,10 @@
 //! Secrets out of recordings: every key becomes `[key:LABEL]`, its last 16 characters alone `[key-tail:LABEL]`.
 
-use super::Secret;
+use super::{Recorded, Secret};
 use crate::model::Read;
 use crate::sse::Frame;
 use memchr::memmem::Finder;
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// Characters at the end of a key that give it away on their own.
 const TAIL: usize = 16;
@@ -85,6 +86,61 @@ impl Redactor {
             overlap
         });
         edits
+    }
+}
+
+/// The secrets that a client knows; a relay learns them from what passes.
+pub(super) struct Known {
+    state: RwLock<(Vec<Secret>, Arc<Redactor>)>,
+}
+
+impl Known {
+    pub(super) fn new(secrets: &[Secret]) -> Known {
+        Known { state: RwLock::new((secrets.to_vec(), Arc::new(Redactor::new(secrets)))) }
+    }
+
+    /// What replaces the secrets that are known now.
+    pub(super) fn redactor(&self) -> Arc<Redactor> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner).1)
+    }
+
+    /// Adds a secret, or gives it another label.
+    pub(super) fn learn(&self, secret: Secret) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        let (secrets, redactor) = &mut *state;
+        secrets.retain(|known| known.key != secret.key);
+        secrets.push(secret);
+        *redactor = Arc::new(Redactor::new(secrets));
+    }
+}
+
+/// What stands for a token that opens no app that is known.
+pub const FOREIGN: &str = "[foreign key]";
+
+/// Headers of a request that say who somebody is, besides `Authorization`.
+const PRIVATE: [&str; 5] = ["cookie", "proxy-authorization", "x-api-key", "api-key", "x-auth-token"];
+
+/// Takes out of a recording of somebody else's traffic what only its owner may see: cookies, credentials for others, and
+/// every `Authorization` that is not `Bearer` with a key that was given a label.
+pub fn hide_private(recorded: &mut Recorded) {
+    for (name, value) in &mut recorded.request.headers {
+        if name.eq_ignore_ascii_case("authorization") {
+            let known = value.split_once(' ').is_some_and(|(_, token)| {
+                token.trim().strip_prefix("[key:").is_some_and(|rest| rest.find(']') == Some(rest.len() - 1))
+            });
+            if !known && !value.contains(FOREIGN) {
+                let scheme = value.split_once(' ').map_or("", |(scheme, _)| scheme);
+                let blank = if scheme.is_empty() { "" } else { " " };
+                *value = format!("{scheme}{blank}{FOREIGN}");
+            }
+        } else if PRIVATE.iter().any(|private| name.eq_ignore_ascii_case(private)) {
+            "[hidden]".clone_into(value);
+        }
+    }
+    for (name, value) in recorded.reply.iter_mut().flat_map(|reply| &mut reply.headers) {
+        if name.eq_ignore_ascii_case("set-cookie") {
+            "[hidden]".clone_into(value);
+        }
     }
 }
 
@@ -196,6 +252,40 @@ mod tests {
         for other in ["Bearer [key:chat]", "Basic abc", "Bearer app-[key-tail:chat]", "Bearer", "", "Bearer sk-1"] {
             assert_eq!(of(other), other);
         }
+    }
+
+    #[test]
+    fn a_secret_that_is_learnt_late_is_replaced_from_then_on_under_its_newest_label() {
+        let known = Known::new(&[]);
+        assert_eq!(known.redactor().text(KEY.to_owned()), KEY);
+        for label in ["app-1", "chat"] {
+            known.learn(Secret { label: label.into(), key: KEY.into() });
+            assert_eq!(known.redactor().text(format!("<{KEY}>")), format!("<[key:{label}]>"));
+        }
+    }
+
+    #[test]
+    fn credentials_of_others_and_cookies_are_hidden() {
+        let header = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let sent = ["Bearer [key:chat]", "Bearer sk-secret", "sk-secret", "Basic dTpw", "Bearer app-[foreign key]"];
+        let mut recorded = Recorded {
+            request: crate::model::Request {
+                method: "GET".into(),
+                target: "/v1/info".into(),
+                headers: sent.iter().map(|v| header("authorization", v)).chain([header("Cookie", "a=b")]).collect(),
+                body: None,
+            },
+            body_as_sent: true,
+            reply: None,
+            fault: None,
+            timing: crate::model::Timing::default(),
+        };
+        hide_private(&mut recorded);
+        let values: Vec<&str> = recorded.request.headers.iter().map(|(_, v)| v.as_str()).collect();
+        let hidden =
+            ["Bearer [foreign key]", "[foreign key]", "Basic [foreign key]", "Bearer app-[foreign key]", "[hidden]"];
+        assert_eq!(values[0], "Bearer [key:chat]");
+        assert_eq!(values[1..], hidden);
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub(super) struct Target {
     uri: Uri,
     /// `Host` header, where the call brings none.
     host: HeaderValue,
+    /// The request is somebody else's: nothing is added that HTTP does not need.
+    passed_on: bool,
 }
 
 /// What is known of the servers that were called before, by the beginning of their URLs.
@@ -54,7 +56,7 @@ impl Sites {
         if let Some((origin, host)) = known
             && let Ok(path) = PathAndQuery::try_from(rest)
         {
-            return Ok(Target { origin, uri: Uri::from(path), host });
+            return Ok(Target { origin, uri: Uri::from(path), host, passed_on: false });
         }
         let target = Target::of(call, proxies)?;
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
@@ -109,7 +111,12 @@ impl Target {
         let connect_fault = |why| fault(FaultClass::Connect, why);
         let proxy = proxies.pick(https, &host, port).map_err(connect_fault)?;
         let origin = Origin { https, host: host.trim_matches(['[', ']']).to_owned(), port, proxy };
-        Ok(Target { origin: Arc::new(origin), uri, host: host_header })
+        Ok(Target { origin: Arc::new(origin), uri, host: host_header, passed_on: false })
+    }
+
+    /// The target of a request that is only passed on.
+    pub(super) fn passed_on(self) -> Target {
+        Target { passed_on: true, ..self }
     }
 
     /// `host:port` for `CONNECT`.
@@ -150,7 +157,7 @@ impl Target {
         if form != Form::Http2 && !headers.contains_key(header::HOST) {
             headers.insert(header::HOST, self.host.clone());
         }
-        if !headers.contains_key(header::USER_AGENT) {
+        if !self.passed_on && !headers.contains_key(header::USER_AGENT) {
             headers.insert(header::USER_AGENT, HeaderValue::from_static(USER_AGENT));
         }
         let empty = call.body.as_ref().is_none_or(|b| b.is_empty());

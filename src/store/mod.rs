@@ -3,6 +3,7 @@
 mod barrier;
 mod capture;
 mod files;
+mod growing;
 mod kernel;
 mod lines;
 mod load_results;
@@ -10,6 +11,7 @@ mod transcripts;
 
 pub use barrier::{Barrier, BarrierError, BarrierState};
 pub use files::{OutputFile, StoreError, files_below, folders_below, read_bytes, read_text, write_atomic};
+pub use growing::{GrowingTranscript, is_occupied};
 pub use kernel::{kernel_text, open_descriptors};
 pub use lines::LineFile;
 pub use load_results::{

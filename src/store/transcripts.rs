@@ -100,12 +100,17 @@ pub fn save_transcript(dir: &Path, transcript: &Transcript) -> Result<PathBuf, S
         path = dir.join(format!("{name}-{number}.json"));
         number += 1;
     }
-    OutputFile::open_early(&path)?.write_with(|out| {
+    write_lines(&path, transcript)?;
+    Ok(path)
+}
+
+/// Writes a transcript in one step, one exchange on one line.
+pub(super) fn write_lines(path: &Path, transcript: &Transcript) -> Result<(), StoreError> {
+    OutputFile::open_early(path)?.write_with(|out| {
         let mut json = serde_json::Serializer::with_formatter(&mut *out, Lines::default());
         transcript.serialize(&mut json).map_err(io::Error::from)?;
         out.write_all(b"\n")
-    })?;
-    Ok(path)
+    })
 }
 
 /// All files below a directory that end in `.json`, sorted by path. Links to directories are not followed.
@@ -171,7 +176,9 @@ fn described(text: &str) -> String {
 
 fn transcript(path: &Path, text: &str) -> Result<Transcript, StoreError> {
     let broken = |cause| StoreError::Broken { path: path.to_owned(), what: "a transcript", cause };
-    let transcript: Transcript = serde_json::from_str(text).map_err(|e| broken(e.to_string()))?;
+    let mut transcript: Transcript = serde_json::from_str(text).map_err(|e| broken(e.to_string()))?;
+    // a recording that was broken off has its exchanges in the order in which they ended
+    transcript.exchanges.sort_by_key(|e| e.id);
     let mut ids = HashSet::new();
     match transcript.exchanges.iter().find(|e| !ids.insert(e.id)) {
         Some(twice) => Err(broken(format!("exchange id {} occurs twice", twice.id))),

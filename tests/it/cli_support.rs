@@ -64,7 +64,12 @@ impl Place {
 
     /// Starts `serve --json` and waits for its line.
     pub fn serve(&self, args: &[&str]) -> (Running, Value) {
-        let mut command = self.command(&["serve", "--json"]);
+        self.announced("serve", args)
+    }
+
+    /// Starts a command with `--json` and waits for the line by which it tells that it listens.
+    pub fn announced(&self, command: &str, args: &[&str]) -> (Running, Value) {
+        let mut command = self.command(&[command, "--json"]);
         let mut child = command.args(args).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary");
         let began = Instant::now();
         let mut stdout = BufReader::new(child.stdout.take().expect("piped"));

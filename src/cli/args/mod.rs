@@ -5,6 +5,7 @@ mod common;
 mod diff;
 mod load;
 mod meta;
+mod record;
 mod serve;
 mod snapshot;
 mod value;
@@ -14,6 +15,7 @@ pub use common::{Color, OutputArgs, TargetArgs};
 pub use diff::{CandidateArgs, DiffArgs, MatrixArgs};
 pub use load::{ArrivalArgs, CompareArgs, EndArgs, FindArgs, LoadArgs, MergeArgs, What};
 pub use meta::{CompletionsArgs, InitArgs, ManArgs};
+pub use record::RecordArgs;
 pub use serve::ServeArgs;
 pub use snapshot::{PendingArgs, ReviewArgs, SnapshotArgs, SnapshotCommand, Texts};
 
@@ -121,6 +123,13 @@ pub enum Command {
         difyprobe serve --mutant messages.has-more/full-page    (a server with a fault)\n  \
         difyprobe serve --json    (one line for scripts: base URL and keys)")]
     Serve(ServeArgs),
+    /// Record what a program and its server say to each other, as transcript and as scenarios
+    #[command(
+        after_help = "A proxy in front of the server: give your program the printed base URL, use it, end with Ctrl-C.\n\nExamples:\n  \
+        difyprobe record --base-url https://dify.example/v1\n  \
+        difyprobe record --from reports/recorded/shop.transcript.json --name shop-again"
+    )]
+    Record(RecordArgs),
     /// Prove every rule against its mutant: the kill matrix
     #[command(after_help = "Examples:\n  \
         difyprobe selftest\n  \
