@@ -6,7 +6,8 @@ use crate::client::{Limits, Options, parse_base_url};
 use crate::emulator::{self, Config};
 use crate::flow::Given;
 use crate::model::AppMode;
-use crate::profile::{PROFILES, Profile};
+use crate::profile::Profile;
+use crate::scenario::suggestion;
 use crate::suite::matrix::keys_of;
 use crate::suite::{Choice, Request};
 use std::time::{Duration, Instant};
@@ -150,6 +151,12 @@ async fn choose_with(
     Ok(Chosen { base_url, keys, profile, client, seed, embedded, notes, _server: server })
 }
 
+/// The variable that holds the key of an app, where nobody chose another: `DIFY_CHAT_KEY`.
+pub fn key_variable(label: &str) -> String {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    format!("DIFY_{}_KEY", label.chars().map(plain).collect::<String>())
+}
+
 /// A key on the command line, rather than one that happens to be in the environment.
 fn typed_key(args: &TargetArgs) -> bool {
     args.api_key.as_deref().is_some_and(|key| std::env::var("DIFY_API_KEY").as_deref() != Ok(key))
@@ -164,9 +171,8 @@ fn profile_of(flag: &str, id: &str) -> Result<Option<&'static Profile>, Failure>
     if id == "auto" {
         return Ok(None);
     }
-    let known: Vec<&str> = PROFILES.iter().map(|p| p.id).collect();
-    let found = Profile::by_id(id).map(Some);
-    found.ok_or_else(|| Failure::usage(format!("{flag} {id}: unknown; known are auto, {}", known.join(", "))))
+    // The parser of the flag lets only known ones in.
+    Profile::by_id(id).map(Some).ok_or_else(|| Failure::internal(format!("{flag} {id}: unknown")))
 }
 
 /// The embedded emulator imitates the profile it is judged by.
@@ -183,8 +189,9 @@ fn keys(args: &TargetArgs, words: &Words) -> Result<Vec<Given>, Failure> {
         let bad =
             |why: &str| Failure::usage(format!("{flag} number {number}: {why}; write MODE=KEY, e.g. chat=app-..."));
         let (mode, key) = text.split_once('=').ok_or_else(|| bad("no `=`"))?;
-        let mode = AppMode::parse(mode)
-            .ok_or_else(|| bad("the mode is none of completion, chat, agent-chat, advanced-chat, agent, workflow"))?;
+        let known = AppMode::ALL.map(AppMode::as_str);
+        let mode =
+            AppMode::parse(mode).ok_or_else(|| bad(&format!("there is no such mode; {}", suggestion(mode, &known))))?;
         if key.is_empty() {
             return Err(bad("the key is empty"));
         }

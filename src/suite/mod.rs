@@ -10,6 +10,7 @@ pub mod filter;
 pub mod load;
 pub mod matrix;
 pub mod matrix_page;
+pub mod profiles_page;
 pub mod real_bugs;
 pub mod report;
 pub mod select;

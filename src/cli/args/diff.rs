@@ -2,6 +2,7 @@
 
 use super::common::{Color, TargetArgs};
 use super::snapshot::Texts;
+use super::value::profile;
 use crate::difference::Kind;
 use clap::Args as ClapArgs;
 use std::path::PathBuf;
@@ -53,7 +54,7 @@ pub struct CandidateArgs {
     #[arg(long, value_name = "MODE=KEY")]
     pub candidate_app: Vec<String>,
     /// Expectations of the rules on the candidate
-    #[arg(long, default_value = "auto", value_name = "PROFILE")]
+    #[arg(long, default_value = "auto", value_name = "PROFILE", value_parser = profile)]
     pub candidate_profile: String,
 }
 
