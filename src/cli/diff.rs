@@ -8,7 +8,7 @@ use super::target::Chosen;
 use super::{interrupt, judge, progress, scenarios, target};
 use crate::canonical::Text;
 use crate::difference::Ignore;
-use crate::flow::Sink;
+use crate::flow::{Given, Sink};
 use crate::model::{App, Transcript};
 use crate::profile::Profile;
 use crate::report::difference::{DiffReport, DiffVerdict, html, markdown};
@@ -102,11 +102,14 @@ async fn online(args: &DiffArgs) -> Result<Both, Failure> {
     let stop = CancellationToken::new();
     interrupt::on_signal(&stop);
     let choice = scenarios::choose(&args.scenarios, args.slow)?;
-    let chosen_a = target::choose(&args.target, SEED).await?;
+    let mut chosen_a = target::choose(&args.target, SEED).await?;
     let chosen_b = target::choose_candidate(&args.target, &args.candidate, SEED).await?;
     // Both are asked first: a candidate that is not there is no reason to load A for minutes.
-    let prepared_a = ready("A", args, &chosen_a, &choice, &stop).await?;
     let prepared_b = ready("B", args, &chosen_b, &choice, &stop).await?;
+    if chosen_a.embedded {
+        keep_shared(&mut chosen_a, &prepared_b);
+    }
+    let prepared_a = ready("A", args, &chosen_a, &choice, &stop).await?;
     // One after the other, so that they do not slow each other down where they share a machine.
     let (a, saved_a) = examined("A", args, prepared_a).await?;
     let (b, saved_b) = examined("B", args, prepared_b).await?;
@@ -118,6 +121,15 @@ async fn online(args: &DiffArgs) -> Result<Both, Failure> {
     notes.push(format!("seed {} on both (--seed {0} sends the same texts again)", chosen_a.seed));
     notes.push(format!("what the rules found: difyprobe judge {saved_a}, difyprobe judge {saved_b}"));
     Ok(Both { a: reported(a), b: reported(b), scenarios: choice.scenarios, notes })
+}
+
+/// The embedded emulator has an app of every mode; of these only those that the candidate has too are asked.
+fn keep_shared(embedded: &mut Chosen, candidate: &Prepared) {
+    let there = |label: &str| candidate.session.target.apps.iter().any(|app| app.app.label == label);
+    let shared = |key: &Given| key.label.as_deref().is_some_and(there);
+    if embedded.keys.iter().any(shared) {
+        embedded.keys.retain(shared);
+    }
 }
 
 async fn ready(

@@ -193,6 +193,16 @@ fn a_candidate_without_a_key_is_asked_with_those_of_a() {
 }
 
 #[test]
+fn without_a_first_server_the_candidate_is_compared_with_the_emulator_on_the_apps_that_it_has() {
+    let server = Served::start(&[]);
+    let place = Place::new();
+    let flags =
+        ["--candidate".to_owned(), server.base_url.clone(), "--candidate-api-key".to_owned(), server.chat.clone()];
+    let ran = place.run(&diff(&files(&["chat-parity"]), &flags, &[])).exits(0);
+    ran.says(&["A: no --base-url: this is the embedded emulator", "EQUAL: no difference in 3 exchanges"]);
+}
+
+#[test]
 fn apps_that_only_one_side_has_are_named_and_leave_the_comparison_incomplete() {
     let server = Served::start(&[]);
     let place = Place::new();
