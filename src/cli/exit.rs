@@ -1,5 +1,6 @@
 //! Exit codes: a contract that CI scripts depend on.
 
+use crate::report::escape;
 use crate::report::run::RunReport;
 use std::process::{ExitCode, Termination};
 
@@ -18,7 +19,7 @@ pub enum Exit {
     InvalidLoad,
     /// 5: an objective of a load was missed.
     SloMissed,
-    /// 6: a snapshot differs.
+    /// 6: a snapshot differs, or two servers do.
     SnapshotDiffers,
     /// 7: an entry of the baseline is out of date.
     StaleBaseline,
@@ -94,9 +95,9 @@ impl Failure {
         Failure { exit: Exit::Usage, text: text.to_string() }
     }
 
-    /// Nothing could be asked of the target: exit 3.
+    /// Nothing could be asked of the target: exit 3. The text may be the target's own.
     pub fn incomplete(text: impl std::fmt::Display) -> Failure {
-        Failure { exit: Exit::Incomplete, text: text.to_string() }
+        Failure { exit: Exit::Incomplete, text: escape::visible_lines(&text.to_string()) }
     }
 
     /// Ours: exit 70.

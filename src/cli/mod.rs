@@ -8,6 +8,7 @@ mod baseline;
 mod check;
 mod compare;
 mod completions;
+mod diff;
 mod dry_run;
 mod exit;
 mod find;
@@ -26,8 +27,10 @@ mod load_plan;
 mod load_run;
 mod load_watch;
 mod man;
+mod matrix;
 mod merge;
 mod output;
+mod papers;
 mod progress;
 mod rules;
 mod scenarios;
@@ -77,6 +80,10 @@ pub fn main() -> Exit {
         Command::Compare(args) => compare::run(args),
         Command::Judge(args) => judge::run(args),
         Command::Snapshot(args) => snapshot::run(args),
+        Command::Diff(args) => diff::run(*args),
+        Command::Matrix(args) => matrix::run(args),
+        Command::Review(args) => snapshot::review::run(&args),
+        Command::Metadata { .. } => snapshot::review::metadata(),
         Command::Serve(args) => serve::run(args),
         Command::Selftest(args) => selftest::run(args),
         Command::Rules(args) => rules::run(args),

@@ -6,12 +6,15 @@ use super::output::chain;
 use super::serve_app;
 use super::target::key_variable;
 use crate::emulator::{self, AppKind, Config, Field, ModelConfig, Mutant, Pace, Profile};
+use crate::machine;
 use crate::store::{self, LineFile};
 use std::io::Write;
 use std::sync::Arc;
 
 /// Serves until SIGINT or SIGTERM.
 pub fn run(args: ServeArgs) -> Result<Exit, Failure> {
+    // a load opens more connections than many shells allow
+    machine::raise_descriptor_limit();
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
     if args.model {
         return runtime.block_on(model(&args));

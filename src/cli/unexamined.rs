@@ -3,6 +3,7 @@
 use super::target::Chosen;
 use crate::model::Transcript;
 use crate::profile::Profile;
+use crate::report::escape;
 use crate::report::run::RunReport;
 use crate::rules::judge::Planned;
 use crate::rules::{self, Rule};
@@ -29,7 +30,7 @@ pub struct Unexamined<'u> {
 impl Unexamined<'_> {
     /// Its report; the reason is also told on stderr, where `--quiet` leaves it.
     pub fn report(&self) -> RunReport {
-        eprintln!("difyprobe: nothing could be run: {}", self.reason);
+        eprintln!("difyprobe: nothing could be run: {}", escape::terminal(self.reason));
         let meant = |r: &&'static Rule| {
             self.choice.whole_suite || self.choice.scenarios.iter().any(|s| s.rules.iter().any(|id| id == r.id))
         };

@@ -1,7 +1,7 @@
 //! What went over the wire, for people: short, in order, with times; and a shell command that repeats it.
 
 use super::escape::clip;
-use super::run::Evidence;
+use super::run::{Evidence, Place};
 use super::units;
 use crate::model::{Body, Exchange, Origin, Reply};
 use crate::sse::{self, TimedFrame};
@@ -45,6 +45,9 @@ pub fn evidence_at(exchange: &Exchange, base_url: &str, marked: &[usize]) -> Evi
     Evidence {
         exchange: exchange.id,
         place: place(&exchange.origin),
+        at: at(&exchange.origin),
+        head_us: exchange.timing.head_us,
+        end_us: exchange.reply.is_some().then_some(exchange.timing.end_us),
         wire: wire(exchange, &frames, marked),
         curl: curl::command(exchange, base_url),
         repeat: curl::repeat(&exchange.origin, base_url),
@@ -64,6 +67,11 @@ pub fn place(origin: &Origin) -> String {
         return name;
     }
     format!("{name} ({}:{}:{})", origin.file, origin.line, origin.column)
+}
+
+fn at(origin: &Origin) -> Option<Place> {
+    let known = !origin.file.is_empty() && origin.line > 0;
+    known.then(|| Place { file: origin.file.clone(), line: origin.line, column: origin.column })
 }
 
 fn wire(exchange: &Exchange, frames: &[TimedFrame], marked: &[usize]) -> Vec<String> {
@@ -184,6 +192,31 @@ fn frame_line(number: usize, timed: &TimedFrame, marked: bool) -> String {
     }
     let mark = if marked { '*' } else { ' ' };
     clip(&format!("{mark} #{number} +{:.1} ms  {}", timed.at_us as f64 / 1000.0, parts.join("  ")), MAX_CHARS)
+}
+
+/// A line of an SSE frame, read back.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FrameLine<'l> {
+    /// Number of the frame, from 1.
+    pub number: usize,
+    /// When it was complete, in microseconds since the request was sent, to a tenth of a millisecond.
+    pub at_us: u64,
+    /// Whether a finding is about it.
+    pub marked: bool,
+    /// Its fields.
+    pub text: &'l str,
+}
+
+/// Reads a line of [`Evidence::wire`] about an SSE frame; lines of requests and bodies begin otherwise.
+pub fn frame_of(line: &str) -> Option<FrameLine<'_>> {
+    let (marked, rest) = match line.strip_prefix("* #") {
+        Some(rest) => (true, rest),
+        None => (false, line.strip_prefix("  #")?),
+    };
+    let (number, rest) = rest.split_once(" +")?;
+    let (ms, text) = rest.split_once(" ms  ")?;
+    let (number, ms) = (number.parse().ok()?, ms.parse::<f64>().ok().filter(|ms| ms.is_finite() && *ms >= 0.0)?);
+    Some(FrameLine { number, at_us: (ms * 1000.0).round() as u64, marked, text })
 }
 
 fn kept_line(reply: &Reply) -> String {

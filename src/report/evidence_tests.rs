@@ -197,3 +197,24 @@ fn long_bodies_are_elided_and_long_lines_clipped() {
     assert!(lines.iter().any(|l| l.contains("more lines ...")), "{lines:#?}");
     assert!(lines.last().is_some_and(|l| l.contains("of 20000000 bytes were kept")), "{lines:#?}");
 }
+
+#[test]
+fn lines_of_frames_can_be_read_back_and_no_others() {
+    let frame = sse::decode(b"data: x  +1 ms  #2\n\n", &[]).remove(0).frame;
+    for (number, at_us, marked) in [(1, 0, false), (12, 1_284_200, true), (3, 987_654_300, false)] {
+        let line = frame_line(number, &TimedFrame { frame: frame.clone(), at_us }, marked);
+        let text = "data: x  +1 ms  #2";
+        assert_eq!(frame_of(&line), Some(FrameLine { number, at_us, marked, text }), "{line}");
+    }
+    for line in [
+        "> #1 +2.0 ms  x",
+        "< #1 +2.0 ms  x",
+        "  ... 3 more events ...",
+        "! cut",
+        "  #x +1 ms  y",
+        "  #1 +inf ms  y",
+        "",
+    ] {
+        assert_eq!(frame_of(line), None, "{line}");
+    }
+}

@@ -1,7 +1,7 @@
 //! The file formats, by name.
 
 use super::run::RunReport;
-use super::{html, json, junit, load_html, markdown};
+use super::{github, gitlab, html, json, junit, load_html, markdown, sarif, tap};
 
 /// A format of `--report FORMAT=PATH`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,11 +14,28 @@ pub enum Format {
     Html,
     /// A summary that fits a CI step summary.
     Markdown,
+    /// SARIF 2.1.0, for code scanning.
+    Sarif,
+    /// TAP 14, for harnesses.
+    Tap,
+    /// Annotations of GitHub Actions.
+    Github,
+    /// GitLab's code quality report.
+    Gitlab,
 }
 
 impl Format {
     /// All formats.
-    pub const ALL: [Format; 4] = [Format::Json, Format::Junit, Format::Html, Format::Markdown];
+    pub const ALL: [Format; 8] = [
+        Format::Json,
+        Format::Junit,
+        Format::Html,
+        Format::Markdown,
+        Format::Sarif,
+        Format::Tap,
+        Format::Github,
+        Format::Gitlab,
+    ];
 
     /// The name on the command line.
     pub fn as_str(self) -> &'static str {
@@ -27,14 +44,22 @@ impl Format {
             Format::Junit => "junit",
             Format::Html => "html",
             Format::Markdown => "markdown",
+            Format::Sarif => "sarif",
+            Format::Tap => "tap",
+            Format::Github => "github",
+            Format::Gitlab => "gitlab",
         }
     }
 }
 
 /// A name that is no format.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("unknown report format `{0}`: json, junit, html or markdown")]
+#[error("unknown report format `{0}`; there are {names}", names = names())]
 pub struct UnknownFormat(pub String);
+
+fn names() -> String {
+    Format::ALL.map(Format::as_str).join(", ")
+}
 
 impl std::str::FromStr for Format {
     type Err = UnknownFormat;
@@ -50,20 +75,21 @@ pub enum RenderError {
     /// JSON.
     #[error("write the report as JSON")]
     Json(#[from] serde_json::Error),
-    /// JUnit XML.
-    #[error("write the report as JUnit XML")]
-    Junit(#[from] quick_junit::SerializeError),
 }
 
 /// Renders a report.
 pub fn render(format: Format, report: &RunReport) -> Result<String, RenderError> {
     Ok(match format {
         Format::Json => json::render(report)?,
-        Format::Junit => junit::render(report)?,
+        Format::Junit => junit::render(report),
         Format::Html => match &report.load {
             Some(load) => load_html::render(report, load),
             None => html::render(report),
         },
         Format::Markdown => markdown::render(report),
+        Format::Sarif => sarif::render(report)?,
+        Format::Tap => tap::render(report),
+        Format::Github => github::render(report),
+        Format::Gitlab => gitlab::render(report)?,
     })
 }

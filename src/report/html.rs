@@ -1,17 +1,22 @@
 //! One self-contained page: no network, no foreign content, verdict first, failures unfold to their evidence.
 
 use super::escape::{clip, html as esc};
-use super::run::{Evidence, RuleResult, RunReport, ScenarioResult, Verdict};
-use super::{baseline, units, verdict, view};
+use super::run::{RuleResult, RunReport, ScenarioResult, Verdict};
+use super::{baseline, problems, units, verdict, view};
 use crate::metrics::LatencyRow;
 use crate::model::{Finding, Outcome};
 
+mod wire;
+
+pub(super) use wire::copied;
+use wire::show;
+
 const STYLE: &str = include_str!("html/style.css");
-const SCRIPT: &str = include_str!("html/script.js");
+const SCRIPT: &str = concat!(include_str!("html/script.js"), include_str!("html/copy.js"));
 
 /// SHA-256 of the inline style and script, base64: the page's policy admits these two and nothing else.
-const STYLE_SHA256: &str = "psYtBH8NowHgVyoJyPg89KNggTIBlLOk3GyOiXeFbdQ=";
-const SCRIPT_SHA256: &str = "Lq2+lSvtBn8wtmnGbztUEmMWAr8fdDcLQtw7QvCdCho=";
+const STYLE_SHA256: &str = "NSFqv0aiKzAzGUe1NcEAFEPS7bVm+FQ1TldwUMvAeHU=";
+const SCRIPT_SHA256: &str = "nNeEJr6LfVc4nB3NRlhKKIxf1wGni/gV6k1Ky5RS3X0=";
 
 /// Findings with evidence per rule.
 const FINDINGS: usize = 20;
@@ -21,11 +26,7 @@ pub fn render(report: &RunReport) -> String {
     let mut out = String::with_capacity(64 * 1024);
     head(&mut out, report);
     out.push_str("<main>\n");
-    out.push_str(
-        "<div class=\"search\"><input id=\"search\" type=\"search\" placeholder=\"rule id or text\" \
-         aria-label=\"Search rules and findings\"><output id=\"found\" aria-live=\"polite\"></output>\
-         <span class=\"quiet\">/ to search, Esc to clear</span></div>\n",
-    );
+    search_box(&mut out, "Search rules and findings");
     failures(&mut out, report);
     scenarios(&mut out, report);
     baseline_section(&mut out, report);
@@ -36,8 +37,27 @@ pub fn render(report: &RunReport) -> String {
     areas(&mut out, report);
     latency(&mut out, report);
     notes(&mut out, report);
-    out.push_str(&format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"));
+    plain_end(&mut out);
     out
+}
+
+/// Begins a page in the style of this one; [`plain_end`] closes it.
+pub(super) fn plain_document(out: &mut String, title: &str) {
+    document(out, title, (STYLE, STYLE_SHA256), SCRIPT_SHA256);
+}
+
+/// Closes `main` and the page.
+pub(super) fn plain_end(out: &mut String) {
+    out.push_str(&format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"));
+}
+
+/// The box that searches all `data-item`s; its script needs it on every page.
+pub(super) fn search_box(out: &mut String, label: &str) {
+    out.push_str(&format!(
+        "<div class=\"search\"><input id=\"search\" type=\"search\" placeholder=\"rule id or text\" \
+         aria-label=\"{label}\"><output id=\"found\" aria-live=\"polite\"></output>\
+         <span class=\"quiet\">/ to search, Esc to clear</span></div>\n",
+    ));
 }
 
 /// Things a reader should know.
@@ -96,7 +116,7 @@ pub(super) fn document(out: &mut String, title: &str, style: (&str, &str), scrip
 fn head(out: &mut String, report: &RunReport) {
     let word = verdict::word(report.verdict);
     let title = format!("{word}: difyprobe {} {}", report.command, clip(&report.target.base_url, 200));
-    document(out, &title, (STYLE, STYLE_SHA256), SCRIPT_SHA256);
+    plain_document(out, &title);
     out.push_str(&format!(
         "<header class=\"{}\">\n<h1>difyprobe {} {}</h1>\n<p class=\"verdict\">{word}</p>\n<p>{}</p>\n<dl>\n",
         class(report.verdict),
@@ -111,7 +131,7 @@ fn head(out: &mut String, report: &RunReport) {
     out.push_str("</dl>\n</header>\n");
 }
 
-fn pair(out: &mut String, label: &str, class: &str, text: &str) {
+pub(super) fn pair(out: &mut String, label: &str, class: &str, text: &str) {
     if !text.is_empty() {
         let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
         out.push_str(&format!("<dt>{label}</dt><dd{class}>{}</dd>\n", esc(text)));
@@ -131,7 +151,7 @@ fn section(out: &mut String, title: &str, count: usize, body: impl FnOnce(&mut S
 }
 
 fn failures(out: &mut String, report: &RunReport) {
-    let failed = view::with(report, &[Outcome::Fail, Outcome::Error]);
+    let failed = problems::failed(report);
     section(out, "Failures", failed.len(), |out| {
         for (i, rule) in failed.iter().enumerate() {
             // The first is open: a reader sees at once what a failure holds.
@@ -141,7 +161,7 @@ fn failures(out: &mut String, report: &RunReport) {
 }
 
 fn told(out: &mut String, report: &RunReport, outcome: Outcome, title: &str) {
-    let rules = view::with(report, &[outcome]);
+    let rules = problems::told(report, outcome);
     section(out, title, rules.len(), |out| rules.iter().for_each(|rule| details(out, report, rule, false)));
 }
 
@@ -184,23 +204,6 @@ fn finding(out: &mut String, report: &RunReport, finding: &Finding) {
     out.push_str("</div>\n");
 }
 
-fn show(out: &mut String, evidence: &Evidence) {
-    out.push_str("<dl>\n");
-    pair(out, "where", "", &evidence.place);
-    pair(out, "repeat", "", &evidence.repeat);
-    out.push_str("</dl>\n<pre tabindex=\"0\" aria-label=\"wire\">");
-    for line in &evidence.wire {
-        let text = esc(line);
-        if line.starts_with('*') || line.starts_with('!') {
-            out.push_str(&format!("<mark>{text}</mark>\n"));
-        } else {
-            out.push_str(&text);
-            out.push('\n');
-        }
-    }
-    out.push_str(&format!("</pre>\n<pre tabindex=\"0\" aria-label=\"command\">{}</pre>\n", esc(&evidence.curl)));
-}
-
 fn baseline_section(out: &mut String, report: &RunReport) {
     let Some(result) = &report.baseline else { return };
     out.push_str(&format!("<h2>Baseline {}</h2>\n<p>{}</p>\n", esc(&result.file), baseline::counts(result)));
@@ -219,9 +222,9 @@ fn baseline_section(out: &mut String, report: &RunReport) {
     }
     if !result.proposed.is_empty() {
         out.push_str(&format!(
-            "<p>{}</p>\n<pre tabindex=\"0\" aria-label=\"entries\">{}</pre>\n",
+            "<p>{}</p>\n{}",
             esc(&baseline::invitation(result)),
-            esc(&baseline::proposed(result))
+            copied("entries", &baseline::proposed(result))
         ));
     }
 }
@@ -294,9 +297,12 @@ fn latency(out: &mut String, report: &RunReport) {
     }
     out.push_str(
         "<h2>Latency in ms</h2>\n<p class=\"quiet\">Requests that succeeded; hover a percentile for its 95 % interval.</p>\n\
-         <div class=\"scroll\" tabindex=\"0\"><table>\n<thead><tr><th>metric</th><th>app</th><th>turn</th><th>n</th>\
-         <th>p50</th><th>p90</th><th>p95</th><th>p99</th><th>p99.9</th><th>max</th></tr></thead>\n<tbody>\n",
+         <div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"Latency in ms\"><table>\n<thead><tr>",
     );
+    for head in ["metric", "app", "turn", "n", "p50", "p90", "p95", "p99", "p99.9", "max"] {
+        out.push_str(&format!("<th scope=\"col\">{head}</th>"));
+    }
+    out.push_str("</tr></thead>\n<tbody>\n");
     report.latency.iter().for_each(|row| latency_row(out, row));
     out.push_str("</tbody></table></div>\n");
 }

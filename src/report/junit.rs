@@ -1,136 +1,124 @@
 //! JUnit XML: a suite per area, a test case per rule, one more suite for the scenarios' own expectations; of a load the
 //! suites `slo` and `validity` besides, a test case per objective.
 
-use super::escape::{clip, xml};
+use super::escape::{clip, visible_line};
+use super::problems::{self, Weight};
 use super::run::{BaselineResult, EntryState, ExpectationFailure, RuleResult, RunReport, ScenarioResult};
 use super::{baseline, load_view, view};
 use crate::metrics::summary::{SloResult, SloState};
 use crate::model::{Finding, Outcome};
-use quick_junit::{NonSuccessKind, Report, SerializeError, TestCase, TestCaseStatus, TestSuite};
 use std::collections::HashSet;
-use std::time::Duration;
+
+mod document;
+
+use document::{Case, Problem, State, Suite};
 
 /// Findings with evidence per rule.
 const FINDINGS: usize = 5;
 
 /// Renders the report. Failures and our own errors become `failure` and `error`, what could not be run becomes `error`
-/// (never green), what does not apply becomes `skipped`; known deviations and warnings pass and speak in `system-out`.
-pub fn render(report: &RunReport) -> Result<String, SerializeError> {
-    let mut out = Report::new(format!("difyprobe {}", xml(&report.command)));
-    out.set_time(Duration::from_millis(report.elapsed_ms));
+/// (never green), what does not apply becomes `skipped`; known deviations (unless strict) and warnings pass and speak in
+/// `system-out`. A run that is not green without a red case gets one: the verdict itself.
+pub fn render(report: &RunReport) -> String {
+    let mut suites = Vec::new();
     let mut names = HashSet::new();
     for (area, rules) in view::areas(report) {
-        let mut suite = TestSuite::new(xml(area));
-        for rule in rules {
-            suite.add_test_case(rule_case(report, rule, unique(&mut names, &rule.id)));
-        }
-        out.add_test_suite(suite);
+        let cases = rules.into_iter().map(|rule| rule_case(report, rule, unique(&mut names, &rule.id))).collect();
+        suites.push(Suite { name: area.to_owned(), cases });
     }
     if !report.scenarios.is_empty() {
-        let mut suite = TestSuite::new("scenarios");
-        for scenario in &report.scenarios {
+        let case = |scenario: &ScenarioResult| {
             let name = format!("scenario {} [{}]", scenario.id, scenario.app);
-            suite.add_test_case(scenario_case(report, scenario, unique(&mut names, &name)));
-        }
-        out.add_test_suite(suite);
+            scenario_case(report, scenario, unique(&mut names, &name))
+        };
+        suites.push(Suite { name: "scenarios".to_owned(), cases: report.scenarios.iter().map(case).collect() });
     }
     if let Some(load) = &report.load {
-        let suites =
-            [("slo", &load.slos, NonSuccessKind::Failure), ("validity", &load.validity, NonSuccessKind::Error)];
-        for (name, slos, kind) in suites.into_iter().filter(|(_, slos, _)| !slos.is_empty()) {
-            out.add_test_suite(slo_suite(name, slos, kind, &mut names));
+        let failure: fn(Problem) -> State = State::Failure;
+        for (name, slos, state) in [("slo", &load.slos, failure), ("validity", &load.validity, State::Error)] {
+            if !slos.is_empty() {
+                suites.push(slo_suite(name, slos, state, &mut names));
+            }
         }
     }
     if let Some(result) = &report.baseline {
-        out.add_test_suite(baseline_suite(result, &mut names));
+        suites.push(baseline_suite(result, &mut names));
     }
-    out.to_string()
+    if let Some(verdict) = problems::problems(report).iter().find(|p| p.id == "verdict") {
+        let state = State::Error(Problem::new("verdict", &verdict.message, String::new()));
+        let case = Case::new(unique(&mut names, "verdict"), "verdict", state);
+        suites.push(Suite { name: "verdict".to_owned(), cases: vec![case] });
+    }
+    document::write(report, &suites)
 }
 
 /// One case per objective. A missed one is a failure; a condition on the generator that is missed is an error, for it
 /// says nothing about the server.
-fn slo_suite(suite: &str, slos: &[SloResult], kind: NonSuccessKind, names: &mut HashSet<String>) -> TestSuite {
-    let mut out = TestSuite::new(suite);
-    for slo in slos {
+fn slo_suite(suite: &str, slos: &[SloResult], red: fn(Problem) -> State, names: &mut HashSet<String>) -> Suite {
+    let case = |slo: &SloResult| {
         let seen = slo.value.map_or("not measured".to_owned(), |v| load_view::value(v, &slo.unit));
         let margin = load_view::margin(slo);
-        let text =
-            format!("{seen}, limit {}{}{margin}", load_view::limit(slo), if margin.is_empty() { "" } else { ", " });
-        let status = if load_view::red(slo) {
+        let comma = if margin.is_empty() { "" } else { ", " };
+        let text = format!("{seen}, limit {}{comma}{margin}", load_view::limit(slo));
+        let state = if load_view::red(slo) {
             let remedy = slo.remedy.as_deref().unwrap_or_default();
-            let text = format!("{}: {text}\n{remedy}", slo.text);
             let what = if slo.state == SloState::Missed { "missed" } else { "not-measured" };
-            non_success(kind, what, xml(&clip(&format!("{}: {seen}", slo.text), 500)), text.trim_end())
+            let whole = format!("{}: {text}\n{remedy}", slo.text);
+            red(Problem::new(what, &format!("{}: {seen}", slo.text), whole.trim_end().to_owned()))
         } else {
-            TestCaseStatus::success()
+            State::Passed
         };
-        let mut case = TestCase::new(unique(names, &format!("{suite} {}", clip(&slo.text, 300))), status);
         let advisory = if slo.advisory { "advisory, " } else { "" };
-        case.set_classname(suite).set_system_out(xml(&format!("{advisory}{}: {text}", load_view::state(slo))));
-        out.add_test_case(case);
-    }
-    out
+        let out = format!("{advisory}{}: {text}", load_view::state(slo));
+        Case { out, ..Case::new(unique(names, &format!("{suite} {}", clip(&slo.text, 300))), suite, state) }
+    };
+    Suite { name: suite.to_owned(), cases: slos.iter().map(case).collect() }
 }
 
 /// One case per entry: out-of-date ones fail, those that this run says nothing about are skipped.
-fn baseline_suite(result: &BaselineResult, names: &mut HashSet<String>) -> TestSuite {
-    let mut suite = TestSuite::new("baseline");
-    for entry in &result.entries {
+fn baseline_suite(result: &BaselineResult, names: &mut HashSet<String>) -> Suite {
+    let case = |entry: &super::run::EntryResult| {
         let name = unique(names, &format!("baseline {}", baseline::name(result, entry)));
-        let message = xml(&clip(&entry.message, 500));
-        let status = if entry.state.stale() {
+        let state = if entry.state.stale() {
             let text = format!("{}\nreason of the entry: {}\n", entry.message, entry.reason);
-            non_success(NonSuccessKind::Failure, "stale-baseline", message, &text)
+            State::Failure(Problem::new("stale-baseline", &entry.message, text))
         } else if entry.state == EntryState::Idle {
-            let mut status = TestCaseStatus::skipped();
-            status.set_message(message);
-            status
+            State::Skipped(clip(&entry.message, 500))
         } else {
-            TestCaseStatus::success()
+            State::Passed
         };
-        let mut case = TestCase::new(name, status);
-        case.set_classname("baseline");
-        suite.add_test_case(case);
-    }
-    suite
+        Case::new(name, "baseline", state)
+    };
+    Suite { name: "baseline".to_owned(), cases: result.entries.iter().map(case).collect() }
 }
 
 /// CI servers merge cases of one name, so a repeated name gets a number.
 fn unique(names: &mut HashSet<String>, name: &str) -> String {
-    let name = xml(name);
+    let name = visible_line(name);
     let numbered = (2..).map(|n| format!("{name} #{n}"));
     let free = std::iter::once(name.clone()).chain(numbered).find(|n| !names.contains(n)).unwrap_or(name);
     names.insert(free.clone());
     free
 }
 
-fn rule_case(report: &RunReport, rule: &RuleResult, name: String) -> TestCase {
-    let reason = || xml(rule.reason.as_deref().unwrap_or("no reason given"));
-    let headline = || rule.findings.first().map_or_else(reason, |f| xml(&clip(&f.message, 500)));
-    let status = match rule.outcome {
-        Outcome::Fail => non_success(NonSuccessKind::Failure, "fail", headline(), &details(report, rule)),
-        Outcome::Error => non_success(NonSuccessKind::Error, "error", headline(), &details(report, rule)),
-        Outcome::CouldNotRun => non_success(NonSuccessKind::Error, "could-not-run", reason(), &statement(rule)),
-        Outcome::NotApplicable | Outcome::Skipped => {
-            let mut status = TestCaseStatus::skipped();
-            status.set_message(reason());
-            status
-        }
-        Outcome::Pass | Outcome::KnownDeviation | Outcome::Known | Outcome::Warn => TestCaseStatus::success(),
+fn rule_case(report: &RunReport, rule: &RuleResult, name: String) -> Case {
+    let reason = rule.reason.as_deref().unwrap_or("no reason given");
+    let headline = rule.findings.first().map_or(reason, |f| f.message.as_str());
+    let problem = |what: &str| Problem::new(what, headline, details(report, rule));
+    let weight = problems::weight(report, rule.outcome);
+    let state = match weight {
+        Some(Weight::Failed | Weight::Stale) => State::Failure(problem("fail")),
+        Some(Weight::Broken) => State::Error(problem("error")),
+        Some(Weight::NotRun) => State::Error(Problem::new("could-not-run", reason, statement(rule))),
+        None if rule.outcome != Outcome::Pass => State::Skipped(reason.to_owned()),
+        None | Some(Weight::Warned | Weight::Accepted) => State::Passed,
     };
-    let mut case = TestCase::new(name, status);
-    case.set_classname(xml(&rule.area)).set_assertions(usize::try_from(rule.judged).unwrap_or(usize::MAX));
-    if matches!(rule.outcome, Outcome::KnownDeviation | Outcome::Known | Outcome::Warn) {
+    let mut out = String::new();
+    if weight.is_some_and(|weight| !weight.red()) {
         let lines: Vec<_> = view::messages(rule).iter().map(|m| format!("{}: {m}", rule.outcome.as_str())).collect();
-        case.set_system_out(xml(&lines.join("\n")));
+        out = lines.join("\n");
     }
-    case
-}
-
-fn non_success(kind: NonSuccessKind, what: &str, message: String, text: &str) -> TestCaseStatus {
-    let mut status = TestCaseStatus::non_success(kind);
-    status.set_type(what).set_message(message).set_description(xml(text));
-    status
+    Case { out, ..Case::new(name, &rule.area, state) }
 }
 
 fn statement(rule: &RuleResult) -> String {
@@ -172,25 +160,21 @@ fn finding_text(report: &RunReport, finding: &Finding) -> String {
     text
 }
 
-fn scenario_case(report: &RunReport, scenario: &ScenarioResult, name: String) -> TestCase {
+fn scenario_case(report: &RunReport, scenario: &ScenarioResult, name: String) -> Case {
     let reason = scenario.reason.as_deref().unwrap_or("no reason given");
     let first = scenario.failures.first().map_or(reason, |f| f.message.as_str());
     let all: Vec<_> = scenario.failures.iter().map(|f| failure_text(report, f)).collect();
-    let status = match scenario.outcome {
-        Outcome::Fail => non_success(NonSuccessKind::Failure, "expectation", xml(&clip(first, 500)), &all.join("\n")),
-        Outcome::Error => non_success(NonSuccessKind::Error, "error", xml(reason), &all.join("\n")),
-        Outcome::CouldNotRun => non_success(NonSuccessKind::Error, "could-not-run", xml(reason), &all.join("\n")),
-        Outcome::NotApplicable | Outcome::Skipped => {
-            let mut status = TestCaseStatus::skipped();
-            status.set_message(xml(reason));
-            status
-        }
-        Outcome::Pass | Outcome::KnownDeviation | Outcome::Known | Outcome::Warn => TestCaseStatus::success(),
+    let all = all.join("\n");
+    let state = match problems::weight(report, scenario.outcome) {
+        Some(Weight::Failed | Weight::Stale) => State::Failure(Problem::new("expectation", first, all)),
+        Some(Weight::Broken) => State::Error(Problem::new("error", reason, all)),
+        Some(Weight::NotRun) => State::Error(Problem::new("could-not-run", reason, all)),
+        None if scenario.outcome != Outcome::Pass => State::Skipped(reason.to_owned()),
+        None | Some(Weight::Warned | Weight::Accepted) => State::Passed,
     };
-    let mut case = TestCase::new(name, status);
-    case.set_classname("scenarios").set_time(Duration::from_millis(scenario.elapsed_ms));
+    let mut case = Case { elapsed_ms: Some(scenario.elapsed_ms), ..Case::new(name, "scenarios", state) };
     if !scenario.cleanup_failures.is_empty() {
-        case.set_system_err(xml(&format!("clean-up failed:\n{}", scenario.cleanup_failures.join("\n"))));
+        case.err = format!("clean-up failed:\n{}", scenario.cleanup_failures.join("\n"));
     }
     case
 }

@@ -1,16 +1,16 @@
 //! A summary for CI step summaries and pull requests: GitHub-flavoured Markdown, well below the 1 MiB limit.
 
-use super::escape::{clip, markdown as esc, markdown_block};
+use super::escape::{clip, markdown as esc, markdown_block, markdown_code};
 use super::run::{Evidence, RuleResult, RunReport};
-use super::{baseline, units, verdict, view};
+use super::{baseline, problems, units, verdict, view};
 use crate::model::Outcome;
 
 mod load;
 
 /// Above this many bytes no more evidence is added (GitHub cuts a step summary at 1 MiB).
-const EVIDENCE_BYTES: usize = 512 * 1024;
+const EVIDENCE_BYTES: usize = 320 * 1024;
 /// Above this many bytes lists of rules stop.
-const LIST_BYTES: usize = 800 * 1024;
+const LIST_BYTES: usize = 600 * 1024;
 /// Characters of entries to paste.
 const PROPOSED_CHARS: usize = 50_000;
 /// Findings per rule.
@@ -21,7 +21,7 @@ pub fn render(report: &RunReport) -> String {
     let mut out = format!("## difyprobe {}: {}\n\n", esc(&report.command), verdict::word(report.verdict));
     out.push_str(&format!("{}\n\n", line(&report.summary.line)));
     for (label, text) in view::facts(report) {
-        out.push_str(&format!("- {label}: {}\n", esc(&clip(&text, 500))));
+        out.push_str(&format!("- {label}: {}\n", code(&text)));
     }
     report.load.iter().for_each(|load| load::write(&mut out, report, load));
     failures(&mut out, report);
@@ -43,7 +43,7 @@ pub fn render(report: &RunReport) -> String {
 }
 
 fn failures(out: &mut String, report: &RunReport) {
-    let failed = view::with(report, &[Outcome::Fail, Outcome::Error]);
+    let failed = problems::failed(report);
     if failed.is_empty() {
         return;
     }
@@ -58,15 +58,18 @@ fn failures(out: &mut String, report: &RunReport) {
 }
 
 fn failure(out: &mut String, report: &RunReport, rule: &RuleResult) {
-    let (id, level) = (esc(&clip(&rule.id, 200)), rule.level.as_str().to_uppercase());
+    let (id, level) = (code(&rule.id), rule.level.as_str().to_uppercase());
     out.push_str(&format!(
         "\n#### {id} ({level})\n\n> {}\n>\n> source: {}\n",
         line(&rule.statement),
         line(&rule.source)
     ));
     for finding in rule.findings.iter().take(FINDINGS) {
-        out.push_str(&format!("\n**{}** on {}\n\n", line(&finding.message), esc(&clip(&finding.app, 200))));
-        out.push_str(&format!("- expected: {}\n- actual: {}\n", line(&finding.expected), line(&finding.actual)));
+        out.push_str(&format!("\n**{}** on {}\n\n", line(&finding.message), code(&finding.app)));
+        let fields = [("expected", &finding.expected), ("actual", &finding.actual)];
+        for (label, text) in fields.into_iter().filter(|(_, text)| !text.is_empty()) {
+            out.push_str(&format!("- {label}: {}\n", code(text)));
+        }
         if let Some(evidence) = view::evidence_of(report, finding) {
             show(out, evidence);
         }
@@ -81,8 +84,13 @@ fn line(text: &str) -> String {
     esc(&clip(text, 1_000))
 }
 
+/// As [`line`], letter by letter.
+fn code(text: &str) -> String {
+    markdown_code(&clip(text, 1_000))
+}
+
 fn show(out: &mut String, evidence: &Evidence) {
-    out.push_str(&format!("- at: {}\n", line(&evidence.place)));
+    out.push_str(&format!("- at: {}\n", code(&evidence.place)));
     if out.len() > EVIDENCE_BYTES {
         out.push_str("- wire: in the JSON and HTML reports\n");
         return;
@@ -143,7 +151,7 @@ fn baseline_section(out: &mut String, report: &RunReport) {
 }
 
 fn list(out: &mut String, report: &RunReport, outcome: Outcome, title: &str) {
-    let rules = view::with(report, &[outcome]);
+    let rules = problems::told(report, outcome);
     if rules.is_empty() {
         return;
     }
@@ -154,7 +162,7 @@ fn list(out: &mut String, report: &RunReport, outcome: Outcome, title: &str) {
             return;
         }
         let messages: Vec<_> = view::messages(rule).iter().take(3).map(|m| line(m)).collect();
-        out.push_str(&format!("- **{}**: {}\n", esc(&clip(&rule.id, 200)), messages.join("; ")));
+        out.push_str(&format!("- {}: {}\n", code(&rule.id), messages.join("; ")));
     }
 }
 
@@ -201,7 +209,11 @@ fn unjudged(out: &mut String, report: &RunReport, outcome: Outcome, title: &str)
     }
     out.push_str(&format!("\n<details><summary>{title} ({})</summary>\n\n", rules.len()));
     for (reason, rules) in view::by_reason(&rules).into_iter().take(50) {
-        let ids: Vec<_> = rules.iter().take(100).map(|r| esc(&clip(&r.id, 200))).collect();
+        if out.len() > LIST_BYTES {
+            out.push_str("- more in the JSON and HTML reports\n");
+            break;
+        }
+        let ids: Vec<_> = rules.iter().take(100).map(|r| code(&r.id)).collect();
         out.push_str(&format!("- {}: {}\n", line(reason), ids.join(", ")));
     }
     out.push_str("\n</details>\n");

@@ -27,6 +27,9 @@ pub struct RunReport {
     pub verdict: Verdict,
     /// Process exit code that goes with it.
     pub exit_code: u8,
+    /// Whether known deviations count as failures (`--strict`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
     /// Counts and the one-line summary.
     pub summary: Summary,
     /// One entry per rule, in catalogue order.
@@ -251,6 +254,15 @@ pub struct Evidence {
     pub exchange: u64,
     /// `scenario.step (file:line:column)`
     pub place: String,
+    /// The step in its scenario file, where one sent the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Place>,
+    /// When the response head came, in microseconds since the request was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub head_us: Option<u64>,
+    /// When the last byte came or the connection broke, in microseconds since the request was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_us: Option<u64>,
     /// Request line, headers that matter and body; response head; body or events with arrival times.
     pub wire: Vec<String>,
     /// Shell command that repeats the request with `$DIFY_API_KEY` unexpanded.
@@ -258,4 +270,25 @@ pub struct Evidence {
     /// Command that runs the scenario again; empty where no scenario sent the request.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub repeat: String,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Place {
+    /// The file, as the user named it.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column, from 1.
+    pub column: u32,
+}
+
+impl Place {
+    /// Reads `file:line:column`; the file may hold colons.
+    pub fn parse(text: &str) -> Option<Place> {
+        let mut parts = text.rsplitn(3, ':');
+        let (column, line, file) = (parts.next()?, parts.next()?, parts.next()?);
+        let (line, column) = (line.parse().ok()?, column.parse().ok()?);
+        (!file.is_empty() && line > 0).then(|| Place { file: file.to_owned(), line, column })
+    }
 }

@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod builtin;
 pub mod catalogue;
+pub mod difference;
 pub mod dry_run;
 pub mod examine;
 pub mod filter;

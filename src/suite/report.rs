@@ -160,6 +160,7 @@ fn assemble(
         elapsed_ms: facts.elapsed_ms,
         verdict,
         exit_code,
+        strict: facts.strict,
         summary: verdict::summary(verdict, &rules, &scenarios, requests, facts.elapsed_ms),
         rules,
         scenarios,

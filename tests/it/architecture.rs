@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("model", 0),
     ("canonical", 1),
+    ("difference", 1),
     ("metrics", 1),
     ("profile", 1),
     ("report", 1),
@@ -325,7 +326,6 @@ fn libraries_stay_behind_their_module() {
         ("saphyr_parser", &["scenario"]),
         ("minijinja", &["scenario"]),
         ("hdrhistogram", &["metrics"]),
-        ("quick_junit", &["report"]),
         ("clap", &["cli"]),
         ("clap_complete", &["cli"]),
         ("clap_mangen", &["cli"]),

@@ -52,6 +52,8 @@ fn outputs_that_cannot_be_written_are_refused_before_anything_is_sent() {
     report("json", &["--report json", "no `=`", "json=out.json"]);
     report("json=", &["--report json=", "no path"]);
     report("xls=out.xls", &["--report xls=out.xls", "unknown report format `xls`", "junit"]);
+    report("hlog=out.hlog", &["--report hlog=out.hlog", "`hlog` is a result of `load` and `merge` alone"]);
+    report("csv=out.csv", &["`csv` is a result of `load`"]);
     report("json=file/x.json", &["--report json=file/x.json", "file"]);
     report("json=.", &["--report json=.", "Is a directory"]);
     refused(&place, &[&["check", "--reports", "file"], &target[..]].concat(), &["--reports", "file"]);

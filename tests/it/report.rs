@@ -6,6 +6,9 @@ use difyprobe::report::{Format, TerminalStyle, json_schema, render, terminal};
 use std::collections::HashSet;
 
 pub mod fixture;
+pub mod hostile;
+
+use hostile::{acts, corpus, poisoned};
 
 fn at(width: usize) -> TerminalStyle {
     TerminalStyle { color: false, width, verbosity: 0 }
@@ -15,78 +18,10 @@ fn rendered(format: Format, report: &RunReport) -> String {
     render(format, report).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// Strings that a hostile or broken server could put anywhere.
-const HOSTILE: [&str; 12] = [
-    "\u{1b}[2J\u{1b}]0;owned\u{7}",
-    "</script><script>alert(1)</script>",
-    "\" onload=\"alert(1)",
-    "' onload='alert(1)",
-    "```\n# heading\n````\n<b>x</b>",
-    "| a | b |\n\n- [ ] @everyone",
-    "nul\0nul",
-    "\u{202e}txet desrever",
-    "]]>&amp;<failure/>",
-    "\u{9b}31m \u{fffe} \u{feff}",
-    "line\r\nline\u{2028}line",
-    "--> {{ x }} ${{ secrets.X }}",
-];
-
-/// The report with `text` in every place that a server, or a user's file, can fill.
-fn poisoned(text: &str) -> RunReport {
-    let mut report = fixture::report();
-    let put = |place: &mut String| place.push_str(text);
-    put(&mut report.target.base_url);
-    put(&mut report.target.profile_reason);
-    report.target.server_version.iter_mut().for_each(put);
-    report.target.apps.iter_mut().for_each(|app| put(&mut app.label));
-    report.notes.iter_mut().for_each(put);
-    for rule in &mut report.rules {
-        [&mut rule.id, &mut rule.area, &mut rule.title, &mut rule.statement, &mut rule.source]
-            .into_iter()
-            .for_each(put);
-        rule.reason.iter_mut().for_each(put);
-        for finding in &mut rule.findings {
-            [&mut finding.message, &mut finding.expected, &mut finding.actual, &mut finding.app]
-                .into_iter()
-                .for_each(put);
-            finding.known.iter_mut().for_each(put);
-        }
-    }
-    for scenario in &mut report.scenarios {
-        [&mut scenario.id, &mut scenario.title, &mut scenario.file, &mut scenario.app].into_iter().for_each(put);
-        scenario
-            .failures
-            .iter_mut()
-            .for_each(|f| [&mut f.place, &mut f.step, &mut f.message].into_iter().for_each(put));
-        scenario.cleanup_failures.iter_mut().for_each(put);
-    }
-    report.latency.iter_mut().for_each(|row| put(&mut row.group));
-    for evidence in &mut report.evidence {
-        [&mut evidence.place, &mut evidence.curl, &mut evidence.repeat].into_iter().for_each(put);
-        evidence.wire.iter_mut().for_each(put);
-    }
-    report.summary.line.push_str(text);
-    if let Some(baseline) = &mut report.baseline {
-        put(&mut baseline.file);
-        for entry in &mut baseline.entries {
-            [&mut entry.rule, &mut entry.reason, &mut entry.message].into_iter().for_each(put);
-            entry.app.iter_mut().chain(&mut entry.version).chain(&mut entry.expires).for_each(put);
-        }
-        baseline.proposed.iter_mut().for_each(|p| put(&mut p.text));
-    }
-    report
-}
-
-/// Characters that would act on a terminal or reorder text.
-fn acts(c: char) -> bool {
-    (c.is_control() && c != '\n')
-        || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{fffe}')
-}
-
 #[test]
 fn terminal_page_fits_its_width_and_has_no_trailing_spaces() {
     let report = fixture::report();
-    for width in [50, 80, 100] {
+    for width in [40, 50, 60, 80, 100] {
         let page = terminal::render(&report, &at(width));
         for line in page.lines() {
             assert_eq!(line.trim_end(), line, "trailing space at width {width}");
@@ -168,13 +103,13 @@ fn verbose_page_names_every_rule_and_every_latency_row() {
 
 #[test]
 fn hostile_text_acts_on_no_reader_of_any_format() {
-    for text in HOSTILE {
+    for text in &corpus() {
         let report = poisoned(text);
         for width in [50, 100] {
             let page = terminal::render(&report, &TerminalStyle { verbosity: 1, ..at(width) });
             assert!(!page.chars().any(acts), "terminal: {text:?}");
         }
-        for format in [Format::Junit, Format::Html, Format::Markdown] {
+        for format in Format::ALL.into_iter().filter(|f| *f != Format::Json) {
             let page = rendered(format, &report);
             assert!(!page.chars().any(acts), "{}: {text:?}", format.as_str());
         }
@@ -188,7 +123,7 @@ fn hostile_text_adds_no_markup_to_html() {
         rest.map(|tag| tag.split('>').next().unwrap_or("").to_owned()).collect()
     };
     let clean = tags(&rendered(Format::Html, &fixture::report()));
-    for text in HOSTILE {
+    for text in &corpus() {
         assert_eq!(tags(&rendered(Format::Html, &poisoned(text))), clean, "{text:?}");
     }
 }
@@ -232,14 +167,14 @@ fn markdown_structure_is_the_same_for_hostile_text() {
     };
     let clean = outline(&rendered(Format::Markdown, &fixture::report()));
     assert!(clean.len() > 10);
-    for text in HOSTILE {
+    for text in &corpus() {
         assert_eq!(outline(&rendered(Format::Markdown, &poisoned(text))), clean, "{text:?}");
     }
 }
 
 #[test]
 fn junit_has_one_uniquely_named_case_per_rule_with_its_status() {
-    for report in std::iter::once(fixture::report()).chain(HOSTILE.map(poisoned)) {
+    for report in std::iter::once(fixture::report()).chain(corpus().iter().map(|text| poisoned(text))) {
         let xml = rendered(Format::Junit, &report);
         let parsed = quick_junit::Report::deserialize_from_str(&xml).unwrap_or_else(|e| panic!("{e}\n{xml}"));
         let cases: Vec<_> = parsed.test_suites.iter().flat_map(|s| &s.test_cases).collect();

@@ -1,6 +1,7 @@
 //! The page, the text and the tables of a load, from results that are made up but consistent.
 
 use crate::report::fixture;
+use crate::report::hostile::{acts, corpus};
 use difyprobe::metrics::LoadSummary;
 use difyprobe::metrics::summary::{Bar, CurvePoint, Second};
 use difyprobe::report::run::RunReport;
@@ -8,24 +9,14 @@ use difyprobe::report::{Format, render};
 use std::collections::{BTreeMap, HashSet};
 
 #[path = "report/load_fixture.rs"]
-mod load_fixture;
+pub mod load_fixture;
 
 #[path = "report/load_html.rs"]
 mod html;
 #[path = "report/load_text.rs"]
 mod text;
 
-/// Strings that a hostile server, or a careless author of a load file, could put anywhere.
-const HOSTILE: [&str; 6] = [
-    "</script><script>alert(1)</script>",
-    "\" onload=\"alert(1)",
-    "\u{1b}[2J\u{202e}\0",
-    "</svg><b>x</b>",
-    "| a | b |\n\n# h",
-    "]]>&amp;<failure/>",
-];
-
-fn all() -> Vec<(&'static str, RunReport)> {
+pub fn all() -> Vec<(&'static str, RunReport)> {
     vec![
         ("troubled", load_fixture::report(load_fixture::troubled())),
         ("load alone", load_fixture::report_of_load_alone(load_fixture::troubled())),
@@ -51,7 +42,7 @@ fn hour() -> LoadSummary {
 }
 
 /// A load with `text` wherever somebody else's text can be.
-fn poisoned(text: &str) -> RunReport {
+pub fn poisoned(text: &str) -> RunReport {
     let mut load = load_fixture::troubled();
     let put = |place: &mut String| place.push_str(text);
     let run = &mut load.run;
@@ -78,11 +69,6 @@ fn poisoned(text: &str) -> RunReport {
     report.target.base_url.push_str(text);
     report.notes.push(text.to_owned());
     report
-}
-
-/// Characters that would act on a terminal or reorder text.
-fn acts(c: char) -> bool {
-    (c.is_control() && c != '\n') || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Numbers that no sane recorder writes.
@@ -118,7 +104,7 @@ fn insane() -> RunReport {
 #[test]
 fn numbers_that_make_no_sense_break_no_format() {
     let report = insane();
-    for format in [Format::Html, Format::Markdown, Format::Junit] {
+    for format in Format::ALL.into_iter().filter(|f| *f != Format::Json) {
         let page = rendered(format, &report);
         assert!(!page.contains("\"NaN\"") && !page.contains("inf\"") && !page.contains(" NaN"), "{}", format.as_str());
     }
@@ -126,9 +112,9 @@ fn numbers_that_make_no_sense_break_no_format() {
 
 #[test]
 fn hostile_text_acts_on_no_reader_of_any_format() {
-    for text in HOSTILE {
+    for text in &corpus() {
         let report = poisoned(text);
-        for format in [Format::Html, Format::Markdown, Format::Junit] {
+        for format in Format::ALL.into_iter().filter(|f| *f != Format::Json) {
             assert!(!rendered(format, &report).chars().any(acts), "{}: {text:?}", format.as_str());
         }
     }

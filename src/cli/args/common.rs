@@ -38,7 +38,8 @@ pub struct TargetArgs {
 /// How results are shown and written.
 #[derive(ClapArgs, Clone)]
 pub struct OutputArgs {
-    /// Also write a report: json=PATH, junit=PATH, html=PATH or markdown=PATH; repeatable
+    /// Also write a report as json, junit, html, markdown, sarif, tap, github or gitlab, of a load also as hlog or csv;
+    /// PATH - is stdout; repeatable
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<String>,
     /// Folder of the reports that every run writes

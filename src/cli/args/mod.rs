@@ -2,6 +2,7 @@
 
 mod check;
 mod common;
+mod diff;
 mod load;
 mod meta;
 mod serve;
@@ -10,10 +11,11 @@ mod value;
 
 pub use check::{CheckArgs, JudgeArgs, LintArgs, RulesArgs, RulesCommand, SelftestArgs};
 pub use common::{Color, OutputArgs, TargetArgs};
+pub use diff::{CandidateArgs, DiffArgs, MatrixArgs};
 pub use load::{ArrivalArgs, CompareArgs, EndArgs, FindArgs, LoadArgs, MergeArgs, What};
 pub use meta::{CompletionsArgs, InitArgs, ManArgs};
 pub use serve::ServeArgs;
-pub use snapshot::{SnapshotArgs, Texts};
+pub use snapshot::{PendingArgs, ReviewArgs, SnapshotArgs, SnapshotCommand, Texts};
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -75,10 +77,43 @@ pub enum Command {
     Judge(JudgeArgs),
     /// Compare the scenarios' exchanges with reviewed snapshots
     #[command(after_help = "Without a target the embedded emulator is examined.\n\nExamples:\n  \
-        difyprobe snapshot            (what changed waits for `cargo insta review`)\n  \
+        difyprobe snapshot            (what changed waits for `difyprobe review`)\n  \
         difyprobe snapshot --check    (in CI)\n  \
-        difyprobe snapshot --base-url http://localhost/v1 --app chat=app-... --snapshots snapshots-of-ours --texts shape")]
+        difyprobe snapshot --base-url http://localhost/v1 --app chat=app-... --name staging --texts shape\n  \
+        difyprobe snapshot list       (what waits; accept and reject without a terminal)")]
     Snapshot(SnapshotArgs),
+    /// Run the same scenarios on two servers and say what differs
+    #[command(
+        after_help = "Without --base-url, A is the embedded emulator. Exit 0: equal; 6: they differ in what is not ignored; \
+        3: unreachable, or not everything could be compared.\n\n\
+        Examples:\n  \
+        difyprobe diff --base-url http://old/v1 --candidate http://new/v1 --api-key app-...\n  \
+        difyprobe diff --base-url http://old/v1 --app chat=app-... --candidate http://new/v1 --candidate-app chat=app-... --texts shape\n  \
+        difyprobe diff --candidate http://new/v1 --candidate-api-key app-... --ignore '$.metadata.usage' --ignore-kind text\n  \
+        difyprobe diff before/diff-b.transcript.json after/diff-b.transcript.json    (nothing is sent)"
+    )]
+    Diff(Box<DiffArgs>),
+    /// Lay the rules of several check reports beside each other: what changed from version to version
+    #[command(
+        after_help = "A table is no verdict: exit 0 whatever it shows; 2 where a file is no such report.\n\nExamples:\n  \
+        difyprobe matrix 1.12=reports-112/check.json 1.13=reports-113/check.json\n  \
+        difyprobe matrix reports/*.json --all --report html=matrix.html --report markdown=matrix.md"
+    )]
+    Matrix(MatrixArgs),
+    /// Decide on what waits for review: by `cargo insta review` where it is installed, else here
+    #[command(
+        after_help = "Exit 0: nothing waits any more; 6: something does; 2: no terminal, or a broken file.\n\nExamples:\n  \
+        difyprobe review\n  \
+        difyprobe review 'dify-1.12/chat.*' --builtin"
+    )]
+    Review(ReviewArgs),
+    /// Answers cargo-insta in the place of cargo
+    #[command(hide = true)]
+    Metadata {
+        /// What cargo would be told
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        _rest: Vec<std::ffi::OsString>,
+    },
     /// Serve the emulator, for client authors and for trying things out
     #[command(after_help = "Examples:\n  \
         difyprobe serve --port 5001\n  \

@@ -10,11 +10,11 @@ use crate::report::{html, units, verdict, view};
 use std::fmt::Write as _;
 
 const STYLE: &str = concat!(include_str!("../html/style.css"), include_str!("style.css"));
-const SCRIPT: &str = include_str!("script.js");
+const SCRIPT: &str = concat!(include_str!("script.js"), include_str!("../html/copy.js"));
 
 /// SHA-256 of the inline style and script, base64: the page's policy admits these two and nothing else.
-const STYLE_SHA256: &str = "J9eh/RU5pOgfyAT2pth+oEeFeqKhe8leZ5r2/GrBhj0=";
-const SCRIPT_SHA256: &str = "FM5YkV6ZscVIrk8OPy0EVjJSygmPJfF+8Bqzxe+P8zQ=";
+const STYLE_SHA256: &str = "wLVX1lUAJop39bdb56JbKjgeHfKItStFiNS16Gk6zh8=";
+const SCRIPT_SHA256: &str = "mdmKTEgGJg3+6/2WdL8Zj9NSRbFMlgWrw0i4XWz5pFg=";
 
 /// Renders the page of a load.
 pub fn render(report: &RunReport, load: &LoadSummary) -> String {
@@ -140,7 +140,7 @@ fn repeat(out: &mut String, report: &RunReport, load: &LoadSummary) {
     let run = &load.run;
     out.push_str("<h2 id=\"repeat\">How to repeat it</h2>\n");
     if !run.command.is_empty() {
-        let _ = writeln!(out, "<pre tabindex=\"0\" aria-label=\"command\">{}</pre>", esc(&clip(&run.command, 8_000)));
+        out.push_str(&html::copied("command", &clip(&run.command, 8_000)));
     }
     let shard = |s: &crate::metrics::summary::ShardName| format!("{} of {}", s.index, s.count);
     let scenarios: Vec<_> =

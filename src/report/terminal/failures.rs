@@ -4,7 +4,7 @@ use super::page::{Page, Paint};
 use crate::model::{Finding, Outcome};
 use crate::report::escape;
 use crate::report::run::{Evidence, RuleResult, RunReport};
-use crate::report::{units, view};
+use crate::report::{problems, units, view};
 use std::collections::HashSet;
 
 /// Columns of the labels beside expected, actual, source.
@@ -18,15 +18,14 @@ const COMMAND_CHARS: usize = 4_000;
 
 /// Rules that failed, by area.
 pub fn write(page: &mut Page, report: &RunReport) {
-    let failed = view::with(report, &[Outcome::Fail, Outcome::Error]);
+    let failed = problems::failed(report);
     if failed.is_empty() {
         return;
     }
     page.heading(&format!("Failures ({})", failed.len()));
     let mut shown = HashSet::new();
     for (area, rules) in view::areas(report) {
-        let failed: Vec<_> =
-            rules.into_iter().filter(|r| matches!(r.outcome, Outcome::Fail | Outcome::Error)).collect();
+        let failed: Vec<_> = rules.into_iter().filter(|rule| problems::fails(report, rule)).collect();
         if failed.is_empty() {
             continue;
         }

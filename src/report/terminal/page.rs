@@ -1,6 +1,7 @@
 //! Lines of a terminal page: wrapping, indentation, colour.
 
 use super::TerminalStyle;
+use crate::report::escape;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// What a piece of text is; the page knows how that looks.
@@ -63,15 +64,18 @@ impl Page {
     /// One line of differently painted pieces; the caller sees to the width.
     pub fn pieces(&mut self, pieces: &[(Paint, &str)]) {
         let last = pieces.iter().rposition(|(_, text)| !text.trim_end().is_empty());
+        let first = pieces.iter().position(|(_, text)| !text.trim_start().is_empty());
         for (i, (paint, text)) in pieces.iter().take(last.map_or(0, |l| l + 1)).enumerate() {
             let text = if Some(i) == last { text.trim_end() } else { text };
-            self.paint(*paint, text);
+            let text = if Some(i) == first { escape::log_row(text) } else { text.into() };
+            self.paint(*paint, &text);
         }
         self.out.push('\n');
     }
 
     /// Wrapped text: first line indented by `first`, further ones by `rest`.
     pub fn text(&mut self, first: usize, rest: usize, paint: Paint, text: &str) {
+        let (first, rest) = (self.indent(first), self.indent(rest));
         let rows = wrap(text, self.width.saturating_sub(first), self.width.saturating_sub(rest));
         for (i, row) in rows.iter().enumerate() {
             let indent = " ".repeat(if i == 0 { first } else { rest });
@@ -81,6 +85,7 @@ impl Page {
 
     /// A dim label in a column of `column` characters, then wrapped text.
     pub fn labelled(&mut self, indent: usize, column: usize, label: &str, paint: Paint, text: &str) {
+        let indent = self.indent(indent);
         let start = indent + column;
         let room = self.width.saturating_sub(start);
         let label = format!("{}{label:<column$}", " ".repeat(indent));
@@ -93,6 +98,7 @@ impl Page {
 
     /// A line of at most `rows` rows; what does not fit is clipped with an ellipsis.
     pub fn clipped(&mut self, indent: usize, rows: usize, paint: Paint, text: &str) {
+        let indent = self.indent(indent);
         let room = self.width.saturating_sub(indent);
         let all = wrap(text, room, room.saturating_sub(4));
         for (i, row) in all.iter().take(rows).enumerate() {
@@ -105,7 +111,16 @@ impl Page {
 
     /// A line that is never broken, so that it can be copied.
     pub fn verbatim(&mut self, indent: usize, text: &str) {
-        self.pieces(&[(Paint::Plain, &" ".repeat(indent)), (Paint::Plain, text)]);
+        self.pieces(&[(Paint::Plain, &" ".repeat(self.indent(indent))), (Paint::Plain, text)]);
+    }
+
+    /// Narrow pages have no room for deep indentation.
+    fn indent(&self, wanted: usize) -> usize {
+        match wanted {
+            wanted if self.width >= 60 => wanted,
+            8.. => 4,
+            wanted => wanted.min(2),
+        }
     }
 
     fn paint(&mut self, paint: Paint, text: &str) {

@@ -4,7 +4,7 @@ use super::page::{self, Page, Paint};
 use crate::model::Outcome;
 use crate::report::escape;
 use crate::report::run::{RuleResult, RunReport};
-use crate::report::{units, view};
+use crate::report::{problems, units, view};
 
 /// Rules that could not be run are named up to this many; a server that cannot be reached leaves all of them.
 const NAMED: usize = 30;
@@ -27,7 +27,7 @@ pub fn write_known(page: &mut Page, report: &RunReport) {
         (Outcome::Warn, "Warnings"),
     ];
     for (outcome, title) in told {
-        let rules = view::with(report, &[outcome]);
+        let rules = problems::told(report, outcome);
         if rules.is_empty() {
             continue;
         }

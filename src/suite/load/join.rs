@@ -33,7 +33,7 @@ pub fn join(reports: Vec<RunReport>, load: LoadSummary) -> Option<RunReport> {
     }
     whole.evidence.truncate(EVIDENCE);
     whole.command = "merge".to_owned();
-    let (judged, _) = verdict::verdict(&whole.rules, &whole.scenarios, false, interrupted);
+    let (judged, _) = verdict::verdict(&whole.rules, &whole.scenarios, whole.strict, interrupted);
     let (verdict, exit_code) = verdict::with_load(judged, &load);
     let (requests, elapsed_ms) = (whole.summary.requests, whole.elapsed_ms);
     whole.summary = verdict::summary_of_load(verdict, &whole.rules, &whole.scenarios, requests, elapsed_ms, &load);

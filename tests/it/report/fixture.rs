@@ -3,8 +3,8 @@
 use difyprobe::metrics::LatencyRow;
 use difyprobe::model::{App, AppMode, Finding, Level, Outcome};
 use difyprobe::report::run::{
-    BaselineResult, EntryResult, EntryState, Evidence, ExpectationFailure, ProposedEntry, REPORT_SCHEMA, RuleResult,
-    RunReport, ScenarioResult, Target,
+    BaselineResult, EntryResult, EntryState, Evidence, ExpectationFailure, Place, ProposedEntry, REPORT_SCHEMA,
+    RuleResult, RunReport, ScenarioResult, Target,
 };
 use difyprobe::report::{summary, verdict};
 use std::collections::BTreeMap;
@@ -72,6 +72,9 @@ pub fn evidence(exchange: u64) -> Evidence {
     Evidence {
         exchange,
         place: "chat-three-turns.first (conformance/chat-three-turns.yaml:12:5)".into(),
+        at: Place::parse("conformance/chat-three-turns.yaml:12:5"),
+        head_us: Some(1_281_100),
+        end_us: Some(1_400_000),
         wire: head.iter().map(|l| (*l).to_owned()).chain(frames).chain(end).collect(),
         curl: "curl -sS -i -N -X POST http://127.0.0.1:5001/v1/chat-messages \\\n  \
                -H \"Authorization: Bearer $DIFY_API_KEY\" \\\n  -H 'Content-Type: application/json' \\\n  \
@@ -243,6 +246,7 @@ pub fn report() -> RunReport {
         elapsed_ms: 41_234,
         verdict,
         exit_code,
+        strict: false,
         summary: summary(verdict, &rules, &scenarios, 61, 41_234),
         rules,
         scenarios,

@@ -130,7 +130,7 @@ fn markdown_tells_objectives_and_latency_and_keeps_its_tables_whole() {
         page.lines().filter(|l| l.starts_with('|')).map(|l| l.replace("\\|", "").matches('|').count()).collect()
     };
     let clean = columns(&rendered(Format::Markdown, &poisoned("x")));
-    for text in HOSTILE {
+    for text in &corpus() {
         assert_eq!(columns(&rendered(Format::Markdown, &poisoned(text))), clean, "{text:?}");
     }
 }
@@ -138,7 +138,7 @@ fn markdown_tells_objectives_and_latency_and_keeps_its_tables_whole() {
 #[test]
 fn junit_has_a_case_per_objective_and_only_red_ones_fail() {
     use quick_junit::{NonSuccessKind, TestCaseStatus};
-    for report in all().into_iter().map(|(_, r)| r).chain(HOSTILE.map(poisoned)) {
+    for report in all().into_iter().map(|(_, r)| r).chain(corpus().iter().map(|text| poisoned(text))) {
         let xml = rendered(Format::Junit, &report);
         let parsed = quick_junit::Report::deserialize_from_str(&xml).unwrap_or_else(|e| panic!("{e}\n{xml}"));
         let load = report.load.as_ref().unwrap_or_else(|| panic!("a load"));
