@@ -204,13 +204,19 @@ impl<'a> Reader<'a> {
             self.secrets.push(value.span());
             return self.problem(&key.span(), format!("`{flag}` cannot be set here"), *why);
         }
+        if flag.ends_with("-app") {
+            self.secrets.push(value.span());
+            let help = "it would hold a key: type it, or give the one key as { env = \"NAME\" }";
+            return self.problem(&key.span(), format!("`{flag}` cannot be set here"), help);
+        }
         let chosen = |c: &&clap::Command| command.is_none_or(|name| c.get_name() == name);
         let having = |c: &clap::Command| c.get_arguments().find(|arg| name_of(arg) == flag).cloned();
         let args: Vec<(clap::Command, Arg)> =
             self.commands.iter().filter(chosen).filter_map(|c| Some((c.clone(), having(c)?))).collect();
         let Some((_, first)) = args.first() else { return self.unknown_flag(command, flag, key) };
-        let words = if flag == "api-key" {
-            self.key(value, "DIFY_API_KEY").into_iter().collect()
+        let words = if flag.ends_with("api-key") {
+            let variable = format!("DIFY_{}", flag.replace('-', "_").to_ascii_uppercase());
+            self.key(value, &variable).into_iter().collect()
         } else {
             self.words(first, value)
         };
