@@ -8,6 +8,7 @@ pub mod model;
 
 // floor 1: pure functions over the data; no clock, no files, no network
 pub mod canonical;
+pub mod difference;
 pub mod metrics;
 pub mod profile;
 pub mod report;

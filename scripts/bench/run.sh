@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures what docs/performance.md reports. Needs bash, awk, taskset; peers (wrk, oha, k6) from PATH, skipped where missing.
 #
-#   scripts/bench/run.sh [--quick] [cpu] [events] [memory] [streams] [rate] [stall] [clocks]
+#   scripts/bench/run.sh [--quick] [cpu] [events] [memory] [streams] [stop] [rate] [stall] [clocks]
 #
 # Client and server get a core each. CPU is user + system time of the whole process (getrusage). Ours is the slope between a
 # short and a long run, so that start and report do not count; theirs is that of one run.
@@ -13,11 +13,11 @@ PARTS=()
 for word in "$@"; do
   case $word in
     --quick) QUICK=1 ;;
-    cpu | events | memory | streams | rate | stall | clocks) PARTS+=("$word") ;;
+    cpu | events | memory | streams | stop | rate | stall | clocks) PARTS+=("$word") ;;
     *) echo "unknown: $word" >&2; exit 2 ;;
   esac
 done
-[ ${#PARTS[@]} -gt 0 ] || PARTS=(cpu events memory streams rate stall clocks)
+[ ${#PARTS[@]} -gt 0 ] || PARTS=(cpu events memory streams stop rate stall clocks)
 
 # DIFYPROBE, SERVER and CLOCKS name programs that are built already
 if [ -z "${DIFYPROBE:-}" ]; then
@@ -68,23 +68,29 @@ wrk_cpu() {
 }
 
 part_cpu() {
-  echo "CPU per blocking request, microseconds (server never sleeps; three rounds)"
-  serve --spin
+  echo "CPU per blocking request, microseconds (three rounds)"
   local short=1000 long=6000; [ $QUICK -eq 0 ] || { short=300; long=1000; }
-  for _ in 1 2 3; do
-    if have wrk; then wrk_cpu blocking; echo "  wrk, raw: $WRK"; fi
-    if have oha; then
-      cpu oha --no-tui -n 200000 -c 32 -m POST -d '{"inputs":{},"query":"hi","response_mode":"blocking","user":"u"}' \
-        -H 'Content-Type: application/json' -H "Authorization: Bearer $KEY" "$URL/completion-messages"
-      awk -v cpu="$CPU" 'BEGIN { printf "  oha, raw: %.2f\n", cpu * 1e6 / 200000 }'
-    fi
-    slope blocking $short $long
-    echo "  difyprobe, validated: $SLOPE ($(judged)${WRK:+; $(awk -v a="$SLOPE" -v b="$WRK" 'BEGIN { printf "%.1f x wrk", a / b }')})"
-    if have k6; then
-      cpu k6 run --quiet -e BASE_URL="$URL" -e REQUESTS=50000 "$HERE/k6.js"
-      awk -v cpu="$CPU" -v own="$SLOPE" 'BEGIN { us = cpu * 1e6 / 50000; printf "  k6, JSON checks: %.2f (%.1f x difyprobe)\n", us, us / own }'
-    fi
+  # a server that sleeps is woken by its clients, and the kernel bills them for it
+  for how in --spin ""; do
+    serve $how
+    if [ -n "$how" ]; then echo " server never sleeps"; else echo " server sleeps when it has nothing to do"; fi
+    for _ in 1 2 3; do round_of_cpu; done
   done
+}
+
+round_of_cpu() {
+  if have wrk; then wrk_cpu blocking; echo "  wrk, raw: $WRK"; fi
+  if have oha; then
+    cpu oha --no-tui -n 200000 -c 32 -m POST -d '{"inputs":{},"query":"hi","response_mode":"blocking","user":"u"}' \
+      -H 'Content-Type: application/json' -H "Authorization: Bearer $KEY" "$URL/completion-messages"
+    awk -v cpu="$CPU" 'BEGIN { printf "  oha, raw: %.2f\n", cpu * 1e6 / 200000 }'
+  fi
+  slope blocking $short $long
+  echo "  difyprobe, validated: $SLOPE ($(judged)${WRK:+; $(awk -v a="$SLOPE" -v b="$WRK" 'BEGIN { printf "%.1f x wrk", a / b }')})"
+  if have k6; then
+    cpu k6 run --quiet -e BASE_URL="$URL" -e REQUESTS=50000 "$HERE/k6.js"
+    awk -v cpu="$CPU" -v own="$SLOPE" 'BEGIN { us = cpu * 1e6 / 50000; printf "  k6, JSON checks: %.2f (%.1f x difyprobe)\n", us, us / own }'
+  fi
 }
 
 part_events() {
@@ -121,8 +127,8 @@ part_memory() {
 peak_of() {
   serve --events 4 --gap 2000
   taskset -c 1 /usr/bin/time -f '%M' -o rss "$DIFYPROBE" load "$HERE/scenarios/streaming.yaml" --base-url "$URL" \
-    --app "completion=$KEY" --users "$1" --iterations 2 --max-in-flight "$1" >out 2>err || true
-  grep -o "[0-9]* requests (.*" out | head -1 | sed "s/^/  $1 users: /"
+    --app "completion=$KEY" --users "$1" --iterations 2 >out 2>err || true
+  tail -1 out | sed "s/^/  $1 users: /"
   PEAK=$(tail -1 rss)
 }
 
@@ -136,22 +142,38 @@ part_streams() {
     'BEGIN { printf "  RSS %.1f and %.1f MiB: %.1f KiB for each stream\n", a / 1024, b / 1024, (b - a) / n }'
 }
 
-rated() { "$DIFYPROBE" load --help | grep -q -- '--rate'; }
+part_stop() {
+  local users=1000
+  echo "Ctrl-C with $users open streams"
+  serve --events 4 --gap 60000
+  taskset -c 1 "$DIFYPROBE" load "$HERE/scenarios/streaming.yaml" --base-url "$URL" --app "completion=$KEY" --color never \
+    --users $users --duration 10m >out 2>err &
+  local pid=$! began code=0
+  PIDS+=("$pid")
+  until [ "$(ls /proc/$pid/fd | wc -l)" -ge $users ]; do sleep 0.05; done
+  sleep 0.5
+  began=$(date +%s%N)
+  kill -INT $pid
+  wait $pid || code=$?
+  echo "  exit $code after $((($(date +%s%N) - began) / 1000000)) ms, with $(ls reports/*/summary.json reports/*/report.html | wc -l) of 2 reports"
+  tail -1 out | sed 's/^/  /'
+}
 
 part_rate() {
-  echo "Delivered rate, 5000/s for 10 s asked"
-  rated || { echo "  skipped: this build has no --rate"; return 0; }
+  local seconds=10
+  echo "Delivered rate, 5000/s for $seconds s asked (blocking completions, all judged)"
   serve
-  load blocking --rate 5000 --duration 10s || true
-  grep -E '/s\)|late|lag|dropped' out | sed 's/^/  /'
+  load blocking --rate 5000 --duration ${seconds}s || true
+  awk -F: '/"begun"|"dropped"|"planned"/ { print "  " $0 }' reports/*/summary.json | head -3
+  awk -F, -v n=$seconds 'NR > 1 && NR <= n + 1' reports/*/timeseries.csv >seconds.csv
+  grep -E 'sched_lag|requests in|judged' out | sed 's/^/  /'
 }
 
 part_stall() {
   echo "A server that stalls 500 ms in every 5 s, 2000/s for 20 s: corrected p99 (450 ms by analysis)"
-  rated || { echo "  skipped: this build has no --rate"; return 0; }
   serve --stall 500/5000
   load blocking --rate 2000 --duration 20s --max-in-flight 4000 -v || true
-  grep -E 'metric|e2e' out | sed 's/^/  /'
+  grep -E 'metric|e2e|requests in|judged' out | sed 's/^/  /'
 }
 
 part_clocks() {

@@ -17,7 +17,12 @@ static LOOPBACK: LazyLock<Regex> =
 static SIGNATURE: LazyLock<Regex> = LazyLock::new(|| pattern(r"([?&])(timestamp|nonce|sign)=[^&\s)\x22]+"));
 /// In documents that are kept as text, as run details keep their inputs.
 static TIMESTAMP: LazyLock<Regex> = LazyLock::new(|| pattern(r#"("sys\.timestamp": ?)[0-9]{10}\b"#));
-static KEY: LazyLock<Regex> = LazyLock::new(|| pattern(r"\b(?:app|dataset)-[A-Za-z0-9]{16,}"));
+/// Keys of Dify and of model providers, and signed tokens of gateways.
+static KEY: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(
+        r"\b(?:app|dataset)-[A-Za-z0-9]{16,}|\bsk-[A-Za-z0-9_-]{16,}|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*",
+    )
+});
 
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("the pattern is a constant")
@@ -264,5 +269,7 @@ mod tests {
     fn keys_do_not_get_through() {
         assert_eq!(redact_keys("Bearer app-0123456789abcdefXYZ!"), "Bearer [redacted key]!");
         assert_eq!(redact_keys("app-short"), "app-short");
+        assert_eq!(redact_keys("key sk-proj-0123456789_abcdef, ok"), "key [redacted key], ok");
+        assert_eq!(redact_keys("t=eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln;"), "t=[redacted key];");
     }
 }

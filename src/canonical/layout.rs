@@ -17,14 +17,14 @@ const RECEIVED: &[&str] = &["content-type", "www-authenticate", "location", "all
 /// Longest piece of a body shown that is neither JSON nor an event stream, in characters.
 const CLIP: usize = 2000;
 
-pub(super) fn render(exchange: &Exchange, route: &Route, options: Options, ids: &mut Ids) -> String {
+pub(super) fn render(exchange: &Exchange, route: &Route, options: &Options, ids: &mut Ids) -> String {
     let request = &exchange.request;
     let sent = Scope { endpoint: route.endpoint, event: None, reply: false, text: options.text };
     let document = request.body.as_ref().and_then(json);
     name_request(request, route, document.as_ref(), sent, ids);
 
     let mut out = format!("{} {}\n", request.method, target(request, route, ids));
-    headers(&mut out, &request.headers, SENT, ids);
+    headers(&mut out, &request.headers, SENT.iter().copied(), ids);
     if let Some(body) = &request.body {
         out.push('\n');
         match &document {
@@ -34,7 +34,7 @@ pub(super) fn render(exchange: &Exchange, route: &Route, options: Options, ids: 
         out.push('\n');
     }
     match &exchange.reply {
-        Some(reply) => render_reply(&mut out, reply, Scope { reply: true, ..sent }, ids),
+        Some(reply) => render_reply(&mut out, reply, Scope { reply: true, ..sent }, &options.headers, ids),
         None => out.push_str("\nno response\n"),
     }
     if let Some(fault) = &exchange.fault {
@@ -121,7 +121,10 @@ fn escaped(text: &str, special: &str) -> String {
     out
 }
 
-fn headers(out: &mut String, all: &[(String, String)], chosen: &[&str], ids: &mut Ids) {
+/// Header values that are secrets by their nature: only their length is shown.
+const SECRET: &[&str] = &["set-cookie", "cookie", "proxy-authorization", "authorization", "x-api-key"];
+
+fn headers<'n>(out: &mut String, all: &[(String, String)], chosen: impl Iterator<Item = &'n str>, ids: &mut Ids) {
     for wanted in chosen {
         for (_, value) in all.iter().filter(|(name, _)| name.eq_ignore_ascii_case(wanted)) {
             let value = match value.split_once("boundary=") {
@@ -135,7 +138,24 @@ fn headers(out: &mut String, all: &[(String, String)], chosen: &[&str], ids: &mu
     }
 }
 
-fn render_reply(out: &mut String, reply: &Reply, scope: Scope<'_>, ids: &mut Ids) {
+/// Headers that somebody asked for, in the order of their names. Of secrets only the length is shown.
+fn chosen_headers(out: &mut String, all: &[(String, String)], chosen: &[String], ids: &mut Ids) {
+    let mut names: Vec<String> = chosen.iter().map(|name| name.to_ascii_lowercase()).collect();
+    names.sort();
+    names.dedup();
+    names.retain(|name| !RECEIVED.contains(&name.as_str()));
+    for name in names {
+        if !SECRET.contains(&name.as_str()) {
+            headers(out, all, std::iter::once(name.as_str()), ids);
+            continue;
+        }
+        for (_, value) in all.iter().filter(|(n, _)| n.eq_ignore_ascii_case(&name)) {
+            out.push_str(&format!("{name}: [secret, {} characters]\n", value.chars().count()));
+        }
+    }
+}
+
+fn render_reply(out: &mut String, reply: &Reply, scope: Scope<'_>, more: &[String], ids: &mut Ids) {
     out.push_str(&format!("\n-> {}\n", reply.status));
     // Ids of the body come first: they are named there.
     let media = reply.media_type();
@@ -157,7 +177,8 @@ fn render_reply(out: &mut String, reply: &Reply, scope: Scope<'_>, ids: &mut Ids
         }
         None => other_body(reply, &media, ids),
     };
-    headers(out, &reply.headers, RECEIVED, ids);
+    headers(out, &reply.headers, RECEIVED.iter().copied(), ids);
+    chosen_headers(out, &reply.headers, more, ids);
     out.push('\n');
     out.push_str(&body);
     if reply.truncated() {

@@ -27,10 +27,12 @@ pub enum Text {
 }
 
 /// Choices of one comparison.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Texts that a model wrote.
     pub text: Text,
+    /// Names of reply headers shown besides those that are always shown.
+    pub headers: Vec<String>,
 }
 
 /// The state over one run of one scenario on one app: what was called what so far.
@@ -56,6 +58,11 @@ impl Canon {
         self.options.text = text;
     }
 
+    /// Which reply headers the exchanges from here on show besides those that are always shown.
+    pub fn set_headers(&mut self, names: Vec<String>) {
+        self.options.headers = names;
+    }
+
     /// Whether the exchanges from here on ran side by side. Lists show what came from them in the order of its names and
     /// say so: the server's order is a matter of luck.
     pub fn set_side_by_side(&mut self, side_by_side: bool) {
@@ -71,7 +78,7 @@ impl Canon {
     /// The stable text of the next exchange. Exchanges must come in an order that is the same on every run (the order
     /// of the steps, not of arrival, where steps ran side by side), for ids are numbered as they appear.
     pub fn canonical(&mut self, exchange: &Exchange, route: &Route) -> String {
-        layout::render(exchange, route, self.options, &mut self.ids)
+        layout::render(exchange, route, &self.options, &mut self.ids)
     }
 }
 

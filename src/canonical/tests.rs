@@ -256,7 +256,7 @@ fn keys_in_bodies_do_not_get_through() {
 fn texts_of_a_model_are_shown_as_the_options_say() {
     let shown = |answer: &str, text: Text| {
         let turn = exchange("POST", "/v1/chat-messages", Some("{}"), &format!("{{\"answer\": {answer}}}"));
-        render(&mut Canon::new(Options { text }), &turn)
+        render(&mut Canon::new(Options { text, ..Options::default() }), &turn)
     };
     assert_ne!(shown("\"a\"", Text::Exact), shown("\"b\"", Text::Exact));
     assert_eq!(shown("\"a\"", Text::Shape), shown("\"b\"", Text::Shape));
@@ -356,4 +356,17 @@ fn the_time_of_a_run_is_replaced_also_among_its_outputs_and_in_documents_kept_as
     let reply = r#"{"outputs": {"sys.timestamp": 1795424372}, "inputs": "{\"n\": 1, \"sys.timestamp\": 1795424372}"}"#;
     let text = render(&mut Canon::new(Options::default()), &exchange("GET", "/v1/workflows/run/x", None, reply));
     assert_eq!(text.matches("[unix-seconds]").count(), 2, "{text}");
+}
+
+#[test]
+fn chosen_headers_are_shown_by_name_with_ids_replaced_and_cookies_by_their_length() {
+    let mut turn = exchange("GET", "/v1/info", None, "{}");
+    let more = [("X-Trace", FIRST.task), ("Set-Cookie", "session=verysecret"), ("X-Other", "no")];
+    let reply = turn.reply.as_mut().unwrap();
+    reply.headers.extend(more.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    let headers = ["x-trace", "SET-COOKIE", "x-absent", "Content-Type"].map(str::to_owned).to_vec();
+    let text = render(&mut Canon::new(Options { headers, ..Options::default() }), &turn);
+    let shown = "-> 200\ncontent-type: application/json\nset-cookie: [secret, 18 characters]\nx-trace: id-1\n";
+    assert!(text.contains(shown), "{text}");
+    assert!(!text.contains("verysecret") && !text.contains("x-other"), "{text}");
 }

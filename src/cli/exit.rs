@@ -19,7 +19,7 @@ pub enum Exit {
     InvalidLoad,
     /// 5: an objective of a load was missed.
     SloMissed,
-    /// 6: a snapshot differs.
+    /// 6: a snapshot differs, or two servers do.
     SnapshotDiffers,
     /// 7: an entry of the baseline is out of date.
     StaleBaseline,

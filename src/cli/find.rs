@@ -44,6 +44,9 @@ pub fn run(args: &LoadArgs, what: What, stop: &CancellationToken) -> Result<Exit
             "{flag} does not go with --find, which varies the load itself: see --probe"
         )));
     }
+    if !args.output.report.is_empty() {
+        return Err(Failure::usage("--report does not go with --find, which is many loads: load what it found"));
+    }
     let range = range(find, what)?;
     let first = planned(args, what, range.from, find.probe)?;
     let file = args.output.reports.join(&first.workload.id).join("find.json");

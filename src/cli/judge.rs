@@ -64,7 +64,8 @@ fn recorded_ms(transcript: &Transcript) -> u64 {
     transcript.exchanges.iter().map(|e| e.ended_us()).max().unwrap_or(0) / 1000
 }
 
-fn profile(asked: Option<&'static Profile>, transcript: &Transcript) -> (&'static Profile, String) {
+/// The profile to judge a recording by, and why.
+pub fn profile(asked: Option<&'static Profile>, transcript: &Transcript) -> (&'static Profile, String) {
     let recorded = transcript.profile.as_deref().and_then(Profile::by_id);
     match (asked, recorded) {
         (Some(profile), _) => (profile, "asked for by --profile".to_owned()),

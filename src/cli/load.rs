@@ -41,6 +41,9 @@ fn folder(args: &LoadArgs, planned: &Planned) -> PathBuf {
     }
 }
 
+/// Connections from which on their memory counts for more than the speed of each.
+const MANY: usize = 2000;
+
 /// Makes room for the connections of the plan. A limit that nobody asked for gives way.
 pub(super) fn fit_descriptors(args: &LoadArgs, planned: &mut Planned) -> Result<(), Failure> {
     machine::raise_descriptor_limit();
@@ -49,8 +52,12 @@ pub(super) fn fit_descriptors(args: &LoadArgs, planned: &mut Planned) -> Result<
         Arrivals::Closed { stages, .. } => stages.iter().map(|s| s.from.max(s.to)).fold(0.0, f64::max) as usize,
     };
     let own = most.div_ceil(planned.shard.count.max(1) as usize);
-    let Err(too_few) = machine::descriptors_suffice(own as u64) else { return Ok(()) };
+    let closed = matches!(planned.workload.arrivals, Arrivals::Closed { .. });
     let typed = args.target.max_in_flight.is_some() || !planned.workload.file.is_empty();
+    if own >= MANY && (closed || typed) {
+        machine::decline_huge_pages();
+    }
+    let Err(too_few) = machine::descriptors_suffice(own as u64) else { return Ok(()) };
     match &mut planned.workload.arrivals {
         Arrivals::Open { max_in_flight, .. } | Arrivals::Replay { max_in_flight, .. } if !typed => {
             let room = usize::try_from(too_few.limit - (too_few.needed - too_few.sockets).min(too_few.limit));

@@ -1,5 +1,7 @@
 //! The command line that repeats a load: the one that was typed, without keys, with the seed.
 
+use super::target::key_variable;
+
 /// Shell text of the command line. Keys become names of variables; the seed is added where it was not typed.
 pub fn repeat(typed: impl Iterator<Item = String>, seed: u64) -> String {
     let mut words = vec!["difyprobe".to_owned()];
@@ -20,8 +22,7 @@ pub fn repeat(typed: impl Iterator<Item = String>, seed: u64) -> String {
             "--app" => {
                 let value = value.or_else(|| args.next()).unwrap_or_default();
                 let mode = value.split_once('=').map_or(value.as_str(), |(mode, _)| mode);
-                let name: String = mode.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-                words.push(format!("--app {mode}=$DIFY_{}_KEY", name.to_ascii_uppercase()));
+                words.push(format!("--app {mode}=${}", key_variable(mode)));
             }
             _ => {
                 seeded |= flag == "--seed";

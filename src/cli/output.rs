@@ -4,7 +4,8 @@ use super::args::{Color, OutputArgs};
 use super::exit::Failure;
 use crate::model::Transcript;
 use crate::report::run::RunReport;
-use crate::report::{Format, TerminalStyle, escape, render, terminal};
+use crate::report::{Format, TerminalStyle, UnknownFormat, escape, render, terminal};
+use crate::scenario::closest;
 use crate::store::{self, OutputFile};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ pub struct Outputs {
     files: Vec<(Format, OutputFile)>,
     /// Formats that go to stdout, by `FORMAT=-`.
     printed: Vec<Format>,
+    /// Files of a load's results that are wanted elsewhere, too.
+    copies: Vec<(PathBuf, OutputFile)>,
     style: TerminalStyle,
     quiet: bool,
 }
@@ -21,15 +24,16 @@ pub struct Outputs {
 impl Outputs {
     /// Opens `reports/NAME.{json,html,xml,md}` and the files asked for.
     pub fn open(args: &OutputArgs, name: &str) -> Result<Outputs, Failure> {
-        Outputs::open_as(args, &args.reports, name)
+        Outputs::open_as(args, &args.reports, name, false)
     }
 
-    /// Opens `FOLDER/report.{json,html,xml,md}` and the files asked for.
+    /// Opens `FOLDER/report.{json,html,xml,md}` of a load and the files asked for.
     pub fn open_in(args: &OutputArgs, folder: &Path) -> Result<Outputs, Failure> {
-        Outputs::open_as(args, folder, "report")
+        Outputs::open_as(args, folder, "report", true)
     }
 
-    fn open_as(args: &OutputArgs, folder: &Path, name: &str) -> Result<Outputs, Failure> {
+    fn open_as(args: &OutputArgs, folder: &Path, name: &str, load: bool) -> Result<Outputs, Failure> {
+        let mut copies = Vec::new();
         let mut files: Vec<(Format, PathBuf, String)> = Vec::new();
         let defaults =
             [(Format::Json, "json"), (Format::Html, "html"), (Format::Junit, "xml"), (Format::Markdown, "md")];
@@ -39,12 +43,16 @@ impl Outputs {
         }
         let mut printed = Vec::new();
         for text in &args.report {
-            let (format, path) = parse_report(text)?;
-            if path == Path::new("-") {
-                printed.push(format);
-                continue;
+            let flag = format!("--report {text}");
+            match parse_report(text, load)? {
+                (Wanted::Report(format), path) if path == Path::new("-") => printed.push(format),
+                (Wanted::Report(format), path) => files.push((format, path, flag)),
+                (Wanted::Result(file), path) => {
+                    let opened = OutputFile::open_early(&path);
+                    let opened = opened.map_err(|e| Failure::usage(format!("{flag}: {}", chain(&e))))?;
+                    copies.push((folder.join(file), opened));
+                }
             }
-            files.push((format, path, format!("--report {text}")));
         }
         if let [first, second, ..] = printed.iter().filter(|f| **f != Format::Github).collect::<Vec<_>>()[..] {
             let why = "one of them can have stdout; give the other a path";
@@ -55,7 +63,7 @@ impl Outputs {
             opened.map_err(|e| Failure::usage(format!("{flag}: {}", chain(&e))))
         };
         let files = files.into_iter().map(open).collect::<Result<_, _>>()?;
-        Ok(Outputs { files, printed, style: style(args), quiet: args.quiet })
+        Ok(Outputs { files, printed, copies, style: style(args), quiet: args.quiet })
     }
 
     /// Prints the report and writes the files. A report that a program reads has stdout for itself; annotations of GitHub
@@ -80,6 +88,10 @@ impl Outputs {
             written.push(file.path().display().to_string());
             file.write(text.as_bytes()).map_err(|e| Failure::usage(chain(&e)))?;
         }
+        for (result, file) in self.copies {
+            written.push(file.path().display().to_string());
+            file.write_copy_of(&result).map_err(|e| Failure::usage(chain(&e)))?;
+        }
         if !self.quiet {
             eprintln!("reports: {}", written.join(", "));
         }
@@ -100,14 +112,33 @@ pub fn save_in(folder: &Path, name: &str, transcript: &Transcript) -> Result<Str
     Ok(path.display().to_string())
 }
 
-fn parse_report(text: &str) -> Result<(Format, PathBuf), Failure> {
+/// What `--report` asks for.
+enum Wanted {
+    Report(Format),
+    /// A file in the folder of a load's results.
+    Result(&'static str),
+}
+
+/// Names that only a load knows, and the files they stand for.
+const RESULTS: [(&str, &str); 2] = [("hlog", store::LATENCY), ("csv", store::SERIES)];
+
+fn parse_report(text: &str, load: bool) -> Result<(Wanted, PathBuf), Failure> {
     let bad = |why: String| Failure::usage(format!("--report {text}: {why}; write FORMAT=PATH, e.g. json=out.json"));
     let (format, path) = text.split_once('=').ok_or_else(|| bad("no `=`".to_owned()))?;
     if path.is_empty() {
         return Err(bad("no path".to_owned()));
     }
-    let format = format.parse::<Format>().map_err(|e| bad(e.to_string()))?;
-    Ok((format, Path::new(path).to_owned()))
+    let unknown = |e: UnknownFormat| {
+        let near = closest(format, Format::ALL.iter().map(|f| f.as_str()));
+        let of_load = if load { ", of a load also hlog or csv" } else { "" };
+        bad(near.map_or_else(|| format!("{e}{of_load}"), |n| format!("unknown report format; did you mean `{n}`?")))
+    };
+    let wanted = match RESULTS.iter().find(|(name, _)| *name == format) {
+        Some((_, file)) if load => Wanted::Result(file),
+        Some(_) => return Err(bad(format!("`{format}` is a result of `load` and `merge` alone"))),
+        None => Wanted::Report(format.parse().map_err(unknown)?),
+    };
+    Ok((wanted, Path::new(path).to_owned()))
 }
 
 fn style(args: &OutputArgs) -> TerminalStyle {

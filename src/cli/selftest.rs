@@ -54,7 +54,7 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
     if terminal {
         eprint!("\r\x1b[2K");
     }
-    print!("{}", text(&matrix));
+    print!("{}", text(&matrix, stop.is_cancelled()));
     if let Some(file) = json {
         let text = serde_json::to_vec_pretty(&matrix).map_err(Failure::internal)?;
         file.write(&text).map_err(|e| Failure::usage(format!("--json: {}", chain(&e))))?;
@@ -80,9 +80,11 @@ fn open(flag: &str, path: Option<&Path>) -> Result<Option<OutputFile>, Failure> 
     opened.map_err(|e| Failure::usage(format!("{flag}: {}", chain(&e))))
 }
 
-fn text(matrix: &Matrix) -> String {
+/// The matrix for people. What an interrupt cut short is left out: it says nothing about the rules.
+fn text(matrix: &Matrix, interrupted: bool) -> String {
     let mut out = String::new();
-    for kill in &matrix.kills {
+    let kills: Vec<_> = matrix.kills.iter().filter(|kill| !interrupted || kill.error.is_none()).collect();
+    for kill in &kills {
         let word = if kill.clean() { "killed  " } else { "SURVIVED" };
         let again = looks(kill.looks);
         out.push_str(&format!("{word} {}  by {}{again}\n", kill.mutant, kill.killed_by.join(", ")));
@@ -109,7 +111,10 @@ fn text(matrix: &Matrix) -> String {
     for rule in &matrix.unproven {
         out.push_str(&format!("unproven {rule}: no mutant\n"));
     }
-    let clean = matrix.kills.iter().filter(|k| k.clean()).count();
-    out.push_str(&format!("{clean} of {} mutants killed by exactly the rules they break\n", matrix.kills.len()));
+    let clean = kills.iter().filter(|k| k.clean()).count();
+    if interrupted {
+        out.push_str(&format!("interrupted: {} of {} mutants were examined\n", kills.len(), matrix.kills.len()));
+    }
+    out.push_str(&format!("{clean} of {} mutants killed by exactly the rules they break\n", kills.len()));
     out
 }

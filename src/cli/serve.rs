@@ -4,13 +4,17 @@ use super::args::ServeArgs;
 use super::exit::{Exit, Failure};
 use super::output::chain;
 use super::serve_app;
+use super::target::key_variable;
 use crate::emulator::{self, AppKind, Config, Field, ModelConfig, Mutant, Pace, Profile};
-use crate::store::LineFile;
+use crate::machine;
+use crate::store::{self, LineFile};
 use std::io::Write;
 use std::sync::Arc;
 
 /// Serves until SIGINT or SIGTERM.
 pub fn run(args: ServeArgs) -> Result<Exit, Failure> {
+    // a load opens more connections than many shells allow
+    machine::raise_descriptor_limit();
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
     if args.model {
         return runtime.block_on(model(&args));
@@ -27,6 +31,10 @@ pub fn run(args: ServeArgs) -> Result<Exit, Failure> {
         };
         let server = server.map_err(|e| cannot_listen(&e))?;
         let stop = signalled();
+        if let Some(path) = &args.env {
+            let written = store::write_atomic(path, variables(&server).as_bytes());
+            written.map_err(|e| Failure::usage(format!("--env: {}", chain(&e))))?;
+        }
         announce(&args, &server, &requests);
         stop.await;
         server.stop().await;
@@ -41,6 +49,18 @@ fn record(path: &std::path::Path) -> Result<(emulator::Sink, Arc<LineFile>), Fai
     let log = Arc::new(log);
     let sink = Arc::clone(&log);
     Ok((Arc::new(move |played: emulator::Played| sink.add(&played.to_line())), log))
+}
+
+/// Variables of an environment, one per line: for `.` of a shell and for `$GITHUB_ENV`.
+fn variables(server: &emulator::Running) -> String {
+    let mut text = format!("DIFY_BASE_URL={}\n", server.base_url());
+    if let Some((_, key)) = server.keys().first() {
+        text += &format!("DIFY_API_KEY={key}\n");
+    }
+    for (label, key) in server.keys() {
+        text += &format!("{}={key}\n", key_variable(label));
+    }
+    text
 }
 
 async fn model(args: &ServeArgs) -> Result<Exit, Failure> {
@@ -71,7 +91,7 @@ fn config(args: &ServeArgs) -> Result<Config, Failure> {
     let mut custom: Vec<emulator::CustomApp> = Vec::new();
     for text in &args.app {
         if !serve_app::is_file(text) {
-            apps.push(text.parse().map_err(|e| Failure::usage(format!("--app: {e}, or the file of an app")))?);
+            apps.push(text.parse().map_err(|e| unknown_app(text, &e))?);
             continue;
         }
         let app = serve_app::read(text)?;
@@ -97,6 +117,13 @@ fn config(args: &ServeArgs) -> Result<Config, Failure> {
         turns_at_once: args.turns_at_once.map(|n| n as usize),
         ..Config::default()
     })
+}
+
+fn unknown_app(name: &str, error: &emulator::UnknownName) -> Failure {
+    match crate::scenario::closest(name, error.known.split(", ")) {
+        Some(near) => Failure::usage(format!("--app {name}: unknown; did you mean `{near}`?")),
+        None => Failure::usage(format!("--app: {error}, or the file of an app")),
+    }
 }
 
 fn find_mutant(id: &str) -> Result<&'static Mutant, Failure> {

@@ -1,8 +1,12 @@
 //! `snapshot`: the scenarios' exchanges against reviewed snapshots.
 
+mod pending;
+mod place;
+pub mod review;
+mod session;
 mod show;
 
-use super::args::{SnapshotArgs, Texts};
+use super::args::{SnapshotArgs, SnapshotCommand, Texts};
 use super::exit::{Exit, Failure};
 use super::output::chain;
 use super::{interrupt, progress, scenarios, target};
@@ -17,8 +21,23 @@ use tokio_util::sync::CancellationToken;
 /// Seed of snapshot runs, so that made-up texts are the same every time.
 const SEED: u64 = 1;
 
-/// Runs the scenarios and compares; exit 6 if anything differs.
+/// Runs the scenarios and compares, exit 6 if anything differs; or lists, accepts, rejects what waits.
 pub fn run(args: SnapshotArgs) -> Result<Exit, Failure> {
+    match args.what {
+        Some(SnapshotCommand::List(args)) => pending::list(&args),
+        Some(SnapshotCommand::Accept(args)) => pending::accept(&args),
+        Some(SnapshotCommand::Reject(args)) => pending::reject(&args),
+        None => compare(args),
+    }
+}
+
+fn compare(args: SnapshotArgs) -> Result<Exit, Failure> {
+    if let Some(name) = args.name.as_deref().filter(|name| !snapshot::is_target_name(name)) {
+        return Err(Failure::usage(format!(
+            "--name {name}: it becomes a folder below {}; write letters, digits, `.` and `-`, e.g. --name staging",
+            args.snapshots.display()
+        )));
+    }
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
     let examination = runtime.block_on(examine(&args))?;
     let incomplete: Vec<String> = broken(&examination);
@@ -31,17 +50,17 @@ pub fn run(args: SnapshotArgs) -> Result<Exit, Failure> {
     if args.update && !incomplete.is_empty() {
         return Err(Failure::incomplete("nothing was accepted: the run is incomplete"));
     }
-    let folder = SnapshotFolder::new(&args.snapshots, examination.profile.0.id);
+    let folder = SnapshotFolder::new(&args.snapshots, args.name.as_deref().unwrap_or(examination.profile.0.id));
     let mode = match (args.check, args.update) {
         (true, _) => Mode::Check,
         (_, true) => Mode::Update,
         _ => Mode::Review,
     };
-    let options = Options { text: text(args.texts) };
+    let options = Options { text: text(args.texts), headers: args.headers.clone() };
     let entries = snapshot::entries(&examination.transcript, &examination.selection.choice.scenarios, options);
     let verdicts =
         folder.compare(entries, &coverage(&args, &examination), mode).map_err(|e| Failure::usage(chain(&e)))?;
-    show::print(&verdicts, mode, folder.path());
+    show::print(&verdicts, mode, &folder);
     if verdicts.iter().any(|v| v.state.differs()) && !args.update {
         return Ok(Exit::SnapshotDiffers);
     }
@@ -91,7 +110,9 @@ fn broken(examination: &Examination) -> Vec<String> {
 fn coverage(args: &SnapshotArgs, examination: &Examination) -> Coverage {
     let ended = examination.runs.iter().filter(|r| !matches!(r.outcome, Outcome::CouldNotRun | Outcome::Error));
     let ran = ended.map(|r| (r.id.clone(), r.app.clone()));
-    let builtin = || builtin::conformance().unwrap_or_default().iter().map(|s| s.id.clone()).collect();
-    let known = args.scenarios.is_empty().then(builtin);
-    Coverage { ran: ran.collect(), known }
+    let read = &examination.selection.choice.scenarios;
+    let mut known: Vec<String> = builtin::conformance().unwrap_or_default().iter().map(|s| s.id.clone()).collect();
+    known.extend(read.iter().map(|s| s.id.clone()));
+    let files = (!args.scenarios.is_empty()).then(|| read.iter().map(|s| s.file.clone()).collect());
+    Coverage { ran: ran.collect(), known: Some(known), files }
 }

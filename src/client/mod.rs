@@ -27,6 +27,7 @@ use crate::sse::TimedFrame;
 use exchange::Flight;
 use redact::Redactor;
 use slots::Slots;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -84,14 +85,15 @@ impl Client {
         watch: Option<UnboundedSender<TimedFrame>>,
         stop: &CancellationToken,
     ) -> Recorded {
-        self.send_in(Place::Queue, call, watch, stop).await
+        self.send_in(Place::Queue, Box::new(call), watch, stop).await
     }
 
-    /// As [`Client::send`], in a place of the caller's choice.
+    /// As [`Client::send`], in a place of the caller's choice. The call is on the heap: each of the functions that it is handed
+    /// through would keep room for it as long as its stream is open.
     pub async fn send_in(
         &self,
         place: Place,
-        call: Call,
+        call: Box<Call>,
         watch: Option<UnboundedSender<TimedFrame>>,
         stop: &CancellationToken,
     ) -> Recorded {
@@ -104,8 +106,8 @@ impl Client {
     /// Places for requests that are to be in flight together: `wanted` of them, or as many as there may be at once.
     /// Waits until they are free at the same moment; none when `stop` fires first.
     pub async fn reserve(&self, wanted: usize, stop: &CancellationToken) -> Vec<Reserved> {
-        let places = watchdog::unless(watchdog::stopped(stop), self.shared.slots.many(wanted));
-        places.await.unwrap_or_default()
+        let (stopped, places) = (pin!(watchdog::stopped(stop)), pin!(self.shared.slots.many(wanted)));
+        watchdog::unless(stopped, places).await.unwrap_or_default()
     }
 }
 
@@ -129,46 +131,53 @@ impl Shared {
         stop: &CancellationToken,
     ) -> Result<(), Fault> {
         let target = self.sites.target(call, &self.options.proxy)?;
-        let _slot = watchdog::unless(watchdog::stopped(stop), self.slots.take(place)).await?;
+        let _slot = watchdog::unless(pin!(watchdog::stopped(stop)), pin!(self.slots.take(place))).await?;
         let tls = match (target.origin.https, self.tls.get()) {
             (false, _) => None,
             (true, Some(tls)) => Some(tls),
-            (true, None) => Some(watchdog::unless(watchdog::stopped(stop), self.tls()).await?),
+            (true, None) => Some(watchdog::unless(pin!(watchdog::stopped(stop)), pin!(self.tls())).await?),
         };
         flight.sent = Instant::now();
         let progress = Progress::new(flight.sent);
-        let exchange = exchange::run(self, &target, call, tls, flight, &progress, watch);
-        watchdog::unless(progress.overdue_or(stop, &call.limits), exchange).await
+        let overdue = pin!(progress.overdue_or(stop, &call.limits));
+        let exchange = pin!(exchange::run(self, &target, call, tls, flight, &progress, watch));
+        watchdog::unless(overdue, exchange).await
     }
 
     async fn tls(&self) -> Result<&TlsConnector, Fault> {
         self.tls.get_or_try_init(|| tls::load(self.options.extra_roots.clone())).await
     }
 
-    fn recorded(&self, call: Call, mut flight: Flight, end: Result<(), Fault>) -> Recorded {
+    fn recorded(&self, call: Box<Call>, mut flight: Flight, end: Result<(), Fault>) -> Recorded {
         let mut timing = flight.timing;
         timing.end_us = micros(flight.sent.elapsed());
         timing.sent_us = micros(flight.sent.saturating_duration_since(self.options.epoch));
         timing.planned_us = call.planned.map(|p| micros(p.saturating_duration_since(self.options.epoch)));
         flight.body.end(&self.redactor);
         let fault = end.err().map(|f| Fault { class: f.class, detail: self.redactor.text(f.detail) });
-        Recorded { reply: self.reply(flight, fault.is_some()), request: self.request(call), fault, timing }
+        let (request, body_as_sent) = self.request(*call);
+        Recorded { reply: self.reply(flight, fault.is_some()), request, body_as_sent, fault, timing }
     }
 
-    fn request(&self, call: Call) -> Request {
+    /// The record of a call, and whether its body is recorded as it was sent.
+    fn request(&self, call: Call) -> (Request, bool) {
         let form =
             call.headers.iter().any(|(n, v)| n.eq_ignore_ascii_case("content-type") && v.starts_with("multipart/"));
+        let mut as_sent = true;
         let body = call.body.map(|b| {
             let cut = form && b.len() > LARGE_FORM;
             let kept = if cut { b.slice(..KEPT_OF_FORM) } else { b };
-            into_body(self.redactor.bytes(kept.into(), cut).0)
+            let (kept, edits) = self.redactor.bytes(kept.into(), cut);
+            as_sent = !cut && edits.is_empty();
+            into_body(kept)
         });
-        Request {
+        let request = Request {
             method: call.method,
             target: self.redactor.text(target::request_target(&call.url)),
             headers: call.headers.into_iter().map(|(n, v)| self.sent_header(n, v)).collect(),
             body,
-        }
+        };
+        (request, as_sent)
     }
 
     fn sent_header(&self, name: String, value: String) -> (String, String) {

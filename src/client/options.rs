@@ -110,6 +110,8 @@ pub struct Call {
 pub struct Recorded {
     /// As sent.
     pub request: Request,
+    /// The recorded body is the one that was sent: nothing in it was replaced or cut.
+    pub body_as_sent: bool,
     /// As received.
     pub reply: Option<Reply>,
     /// What cut it short.

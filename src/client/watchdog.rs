@@ -8,7 +8,7 @@ use super::fault::{fault, shown};
 use crate::model::{Fault, FaultClass};
 use futures_util::task::AtomicWaker;
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -134,12 +134,12 @@ impl Wake for Signal {
     }
 }
 
-/// Drives `main` until it is done or `interrupt` is, which is polled first, but only when it was woken itself.
+/// Drives `main` until it is done or `interrupt` is, which is polled first, but only when it was woken itself. Both are pinned by
+/// the caller: taken by value, each would be there twice.
 pub(super) async fn unless<T>(
-    interrupt: impl Future<Output = Fault>,
-    main: impl Future<Output = Result<T, Fault>>,
+    mut interrupt: Pin<&mut impl Future<Output = Fault>>,
+    mut main: Pin<&mut impl Future<Output = Result<T, Fault>>>,
 ) -> Result<T, Fault> {
-    let (mut interrupt, mut main) = (pin!(interrupt), pin!(main));
     let signal = Arc::new(Signal { woken: AtomicBool::new(true), task: AtomicWaker::new() });
     let waker = Waker::from(signal.clone());
     poll_fn(move |context| {

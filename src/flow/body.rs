@@ -57,7 +57,7 @@ pub struct TurnContext<'a> {
 /// A template that cannot be rendered, or a required input that cannot be filled.
 pub fn turn_body(turn: &Turn, kind: TurnKind, context: &TurnContext<'_>) -> Result<Map<String, Value>, BuildError> {
     let names = context.names;
-    let mut body = Map::new();
+    let mut body = Map::with_capacity(6 + turn.with.len());
     body.insert("inputs".into(), Value::Object(inputs(turn, context)?));
     if let Some(query) = &turn.query {
         body.insert("query".into(), names.json(query)?);

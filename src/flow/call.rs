@@ -32,9 +32,11 @@ pub struct Caller<'a> {
 /// A request ready to send.
 pub struct Built {
     /// The request.
-    pub call: Call,
+    pub call: Box<Call>,
     /// The end user it speaks for, where it names one as text.
     pub user: Option<String>,
+    /// Its body, where that is JSON: whoever looks at the recording need not parse it again.
+    pub json: Option<Value>,
     /// Whether a stream of events was asked for.
     pub streams: bool,
     /// How it comes to its place among the requests in flight.
@@ -92,20 +94,22 @@ pub fn build(step: &Step, caller: &Caller<'_>) -> Result<Built, BuildError> {
         // recordings of large forms are cut: this tells their size
         headers.push(("Content-Length".to_owned(), form.body.len().to_string()));
     }
+    let (body, json) = match line.body {
+        None => (None, None),
+        Some(Sent::Json(value)) => (Some(value.to_string().into()), Some(value)),
+        Some(Sent::Text(text)) => (Some(text.into()), None),
+        Some(Sent::Form(form)) => (Some(form.body.into()), None),
+    };
     let call = Call {
         method: line.method,
         url: format!("{}{}", caller.base_url, line.path),
         headers,
-        body: line.body.map(|sent| match sent {
-            Sent::Json(value) => value.to_string().into(),
-            Sent::Text(text) => text.into(),
-            Sent::Form(form) => form.body.into(),
-        }),
+        body,
         limits: limits(caller.limits, &step.timeout),
         planned: None,
         hang_up_after,
     };
-    Ok(Built { call, user: named, streams, place: Place::Queue })
+    Ok(Built { call: Box::new(call), user: named, json, streams, place: Place::Queue })
 }
 
 fn user_in(sent: &Sent) -> Option<String> {

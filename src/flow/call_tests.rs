@@ -1,6 +1,6 @@
 use super::*;
 use crate::model::App;
-use crate::scenario::ast::At;
+use crate::scenario::ast::{At, Snapshot};
 use crate::scenario::template::Renderer;
 use std::time::Duration;
 
@@ -20,6 +20,7 @@ fn step(action: Action) -> Step {
         headers: vec![],
         capture: vec![],
         or_skip: None,
+        snapshot: Snapshot::default(),
         expect: vec![],
         timeout: Timeouts::default(),
         think: None,

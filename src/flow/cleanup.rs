@@ -107,7 +107,7 @@ async fn delete_rest(walk: &Walk<'_>, stop: &CancellationToken) {
     for (id, user) in rest {
         let session = walk.session;
         let call = deletion_call(&session.target.base_url, walk.app, session.limits, &id, &user);
-        let built = Built { call, user: None, streams: false, place: Place::Queue };
+        let built = Built { call: Box::new(call), user: None, json: None, streams: false, place: Place::Queue };
         walk.log().requests += 1;
         let origin = origin(walk, STEP, At::default());
         let exchange = session.send(built, &walk.app.app.label, origin, None, stop).await;

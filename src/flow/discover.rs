@@ -195,7 +195,7 @@ async fn send(
 ) -> Arc<Exchange> {
     let call = own_call(&session.target.base_url, app, session.limits, method, path, body.as_ref());
     let origin = Origin { scenario: SCENARIO.to_owned(), step: step.to_owned(), ..Origin::default() };
-    let built = Built { call, user: None, streams: false, place: Place::Queue };
+    let built = Built { call: Box::new(call), user: None, json: None, streams: false, place: Place::Queue };
     Arc::clone(&session.send(built, &app.app.label, origin, None, &session.stop).await.exchange)
 }
 

@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn verdict(check: Check, exchange: &Exchange) -> Result<(), String> {
-        let observed = Observed::new(exchange.clone());
+        let observed = Observed::new(exchange.clone(), None);
         let document = Document::new(&observed, None);
         let subject = Subject { exchange, document: &document, mode: None };
         evaluate(&check, &subject, &json!({}))

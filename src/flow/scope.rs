@@ -82,11 +82,11 @@ pub(super) fn start(
 ) -> Result<Map<String, Value>, TemplateError> {
     let label = &app.app.label;
     let user = format!("difyprobe-{run_id}-{}-{label}-{}-{}", scenario.id, visit.vu, visit.iteration);
-    let mut names = Map::new();
-    names.insert("user".into(), json!(user));
-    names.insert("vu".into(), json!(visit.vu));
-    names.insert("iteration".into(), json!(visit.iteration));
-    names.insert("lane".into(), json!(0));
+    let mut names = Map::with_capacity(4 + scenario.data.len() + scenario.vars.len());
+    names.insert("user".into(), Value::String(user));
+    names.insert("vu".into(), visit.vu.into());
+    names.insert("iteration".into(), visit.iteration.into());
+    names.insert("lane".into(), 0.into());
     let mut scope = Value::Object(names);
     for (name, data) in &scenario.data {
         let row = row(data, visit, Names { renderer, values: &scope, base })?;

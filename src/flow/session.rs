@@ -16,6 +16,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+/// How many exchanges the judge may be behind before scenarios wait for it. They take some 4 KiB each: these stay in the caches
+/// of a core, which is worth more than a long queue where both sides are busy all the time.
+const AHEAD: usize = 512;
+
 /// How waiting in scenarios is treated. `wait` and `pause` are always honoured.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
@@ -171,7 +175,7 @@ impl Session {
             let _flight = Flight::begin(&self.progress, built.streams);
             self.client.send_in(built.place, built.call, watch, stop).await
         };
-        let exchange = Arc::new(Observed::new(Exchange {
+        let exchange = Exchange {
             id,
             app: app.to_owned(),
             origin,
@@ -179,7 +183,8 @@ impl Session {
             reply: recorded.reply,
             fault: recorded.fault,
             timing: recorded.timing,
-        }));
+        };
+        let exchange = Arc::new(Observed::new(exchange, built.json.filter(|_| recorded.body_as_sent)));
         if exchange.fault.as_ref().is_some_and(|f| f.class != FaultClass::Cancelled) {
             self.progress.faults.fetch_add(1, Relaxed);
         }
@@ -196,12 +201,15 @@ impl Session {
     /// Waits while the judge is far behind, where the sink says so.
     pub(super) async fn let_the_judge_keep_up(&self, stop: &CancellationToken) {
         let Sink::Channel { to, wait: true, .. } = &self.sink else { return };
-        let enough = |share: usize| to.capacity() >= to.max_capacity() / 4 * share;
-        if enough(2) {
+        let unjudged = || to.max_capacity() - to.capacity();
+        let most = AHEAD.min(to.max_capacity() / 2);
+        if unjudged() <= most {
             return;
         }
-        while !enough(3) && !stop.is_cancelled() && !to.is_closed() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        while unjudged() > most / 2 && !stop.is_cancelled() && !to.is_closed() {
+            // about as long as the judge takes: ten thousand users that look every millisecond would keep it from its work
+            let behind = u64::try_from(unjudged().saturating_sub(most)).unwrap_or(u64::MAX);
+            tokio::time::sleep(Duration::from_micros(behind.saturating_mul(5).max(1000))).await;
         }
     }
 

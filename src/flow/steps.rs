@@ -146,12 +146,15 @@ type Steps<'a> = Pin<Box<dyn Future<Output = Result<(), Halt>> + Send + 'a>>;
 
 /// Runs steps in order, up to the first that halts.
 pub(super) fn run_steps<'a>(walk: &'a Walk<'a>, lane: &'a mut Lane, steps: &'a [Step]) -> Steps<'a> {
-    Box::pin(async move {
-        for step in steps {
-            run_step(walk, lane, step).await?;
-        }
-        Ok(())
-    })
+    Box::pin(run_in_order(walk, lane, steps))
+}
+
+/// As [`run_steps`], without a place of its own on the heap: for steps that are not within others.
+pub(super) async fn run_in_order(walk: &Walk<'_>, lane: &mut Lane, steps: &[Step]) -> Result<(), Halt> {
+    for step in steps {
+        run_step(walk, lane, step).await?;
+    }
+    Ok(())
 }
 
 /// Runs one step, as often as its `for-each` says.

@@ -1,4 +1,4 @@
-//! How many files and sockets this process may have open.
+//! How many files and sockets this process may have open, and in what pages it is given memory.
 
 /// Descriptors besides those of the load: standard streams, the runtime, reports, clean-up.
 const SPARE: u64 = 64;
@@ -62,6 +62,16 @@ pub fn raise_descriptor_limit() -> Option<DescriptorLimit> {
     descriptor_limit()
 }
 
+/// Asks the system for memory in small pages only; what it has given already stays as it is.
+///
+/// Of the buffers of a connection most bytes are never touched. In pages of 2 MiB they are in memory all the same: an open stream
+/// takes 51 KiB with such pages and 35 KiB without. Huge pages make a busy process faster, so this is for many streams.
+pub fn decline_huge_pages() {
+    // A system that knows no such setting has no such pages, or keeps them: the load is the same, only larger.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 /// Whether a plan of this many connections at the same time can be run within the limit in force. Raise it first.
 ///
 /// # Errors
@@ -90,6 +100,14 @@ mod tests {
             assert!(refused.contains(part), "{refused}");
         }
         assert!(descriptors_suffice(u64::MAX).is_err() || descriptor_limit().is_none_or(|l| l.soft == u64::MAX));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn huge_pages_are_declined_for_the_whole_process() {
+        decline_huge_pages();
+        let declined = std::thread::spawn(rustix::thread::transparent_huge_pages_are_disabled).join();
+        assert_eq!(declined.unwrap(), Ok(true));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::event::{self, Event, Kind, Usage};
 use super::{FailureClass, Metric};
-use crate::model::{AppMode, Endpoint, Exchange, Reply, Route};
+use crate::model::{AppMode, Endpoint, Exchange, Reply};
 use crate::sse::{self, Parsed, Stream, TimedFrame};
 use serde::Deserialize;
 use serde_json::Value;
@@ -115,19 +115,19 @@ pub fn sample_parsed(exchange: &Exchange, mode: Option<AppMode>, parsed: &Parsed
     let plain = |s: &Stream| s.bad_data.is_empty() && s.frames.last().is_none_or(|f| f.frame.terminated);
     let Some(stream) = stream.filter(|s| plain(s)) else {
         let frames = stream.map_or(&[][..], |s| &s.frames);
-        return measured(exchange, mode, parsed.json.as_ref(), |heard| heard.frames(frames));
+        return measured(exchange, mode, Some(parsed), |heard| heard.frames(frames));
     };
-    measured(exchange, mode, None, |heard| {
+    measured(exchange, mode, Some(parsed), |heard| {
         heard.pings = stream.pings.len() as u64;
         stream.events.iter().for_each(|e| heard.frame(e.at_us, event::of(&e.name, &e.value)));
     })
 }
 
-/// Measures an exchange; `json` is the answer where it is parsed already, `hear` takes in the events of the stream.
+/// Measures an exchange; `parsed` are its bodies where they are parsed already, `hear` takes in the events of the stream.
 fn measured(
     exchange: &Exchange,
     mode: Option<AppMode>,
-    json: Option<&Value>,
+    parsed: Option<&Parsed>,
     hear: impl FnOnce(&mut Heard),
 ) -> Option<Sample> {
     let endpoint = operation(exchange);
@@ -136,11 +136,14 @@ fn measured(
     }
     let mut heard = Heard::default();
     hear(&mut heard);
-    let asked = Asked::of(exchange, endpoint);
+    let asked = match parsed.and_then(|p| p.sent.as_ref()) {
+        Some(sent) => Asked::of_json(sent, endpoint),
+        None => Asked::of(exchange, endpoint),
+    };
     let timing = &exchange.timing;
     let streaming = exchange.reply.as_ref().map_or(asked.streaming == Some(true), is_stream);
     let ended = match &exchange.reply {
-        Some(reply) if !streaming => match json {
+        Some(reply) if !streaming => match parsed.and_then(|p| p.json.as_ref()) {
             Some(json) => heard.blocking_json(json, endpoint),
             None => heard.blocking(reply, endpoint),
         },
@@ -178,12 +181,8 @@ fn is_stream(reply: &Reply) -> bool {
     reply.is_event_stream()
 }
 
-/// The operation of a request below whatever base path: the longest rest of the path that is documented.
 fn operation(exchange: &Exchange) -> Endpoint {
-    let path = exchange.request.path();
-    let rests = path.match_indices('/').filter_map(|(at, _)| path.get(at..));
-    let mut known = rests.map(|rest| Route::of(&exchange.request.method, rest, "").endpoint);
-    known.find(|e| *e != Endpoint::Other).unwrap_or(Endpoint::Other)
+    Endpoint::of(&exchange.request.method, exchange.request.path())
 }
 
 /// What the request asked for.
@@ -206,13 +205,26 @@ impl Asked {
         let wire: Option<AskedWire> = serde_json::from_str(text).ok();
         let conversation = wire.as_ref().and_then(|w| w.conversation_id);
         let blank = conversation.is_none_or(|id| event::string(id).is_some_and(|id| id.trim().is_empty()));
+        let mode = wire.as_ref().and_then(|w| w.response_mode).and_then(event::string);
+        Asked::told(endpoint, blank, mode.as_deref())
+    }
+
+    /// As [`Asked::of`], of a body that is parsed already.
+    fn of_json(sent: &Value, endpoint: Endpoint) -> Asked {
+        let blank = match sent.get("conversation_id") {
+            None | Some(Value::Null) => true,
+            Some(id) => id.as_str().is_some_and(|id| id.trim().is_empty()),
+        };
+        Asked::told(endpoint, blank, sent.get("response_mode").and_then(Value::as_str))
+    }
+
+    fn told(endpoint: Endpoint, blank: bool, mode: Option<&str>) -> Asked {
         let turn = match (endpoint, blank) {
             (Endpoint::ChatMessages, true) => Turn::First,
             (Endpoint::ChatMessages, false) => Turn::Later,
             _ => Turn::NotATurn,
         };
-        let mode = wire.as_ref().and_then(|w| w.response_mode).and_then(event::string);
-        let streaming = match mode.as_deref() {
+        let streaming = match mode {
             Some("streaming") => Some(true),
             Some("blocking") => Some(false),
             _ => None,

@@ -96,6 +96,12 @@ pub const PATTERNS: &[(&str, &str, Endpoint)] = &[
 ];
 
 impl Endpoint {
+    /// The operation of a path without query below whatever base path: the longest rest of it that is documented.
+    pub fn of(method: &str, path: &str) -> Endpoint {
+        let rests = path.match_indices('/').filter_map(|(at, _)| path.get(at..));
+        rests.filter_map(|rest| known(method, rest)).map(|(_, endpoint)| endpoint).next().unwrap_or(Endpoint::Other)
+    }
+
     /// Whether the operation generates (chat, completion or workflow run).
     pub fn generates(self) -> bool {
         matches!(
@@ -117,19 +123,19 @@ impl Route {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let base = base_path.trim_end_matches('/');
         let path = path.strip_prefix(base).unwrap_or(path);
-        let parts: Vec<&str> = path.split('/').skip(1).collect();
         let query = query.split('&').filter(|p| !p.is_empty()).map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             (decode(&name.replace('+', " ")), decode(&value.replace('+', " ")))
         });
         let query = query.collect();
-        for (verb, pattern, endpoint) in PATTERNS {
-            if *verb == method && fits(pattern, &parts) {
-                let ids = pattern.split('/').zip(&parts).filter(|(want, _)| *want == "*").map(|(_, part)| decode(part));
-                return Route { endpoint: *endpoint, ids: ids.collect(), query };
+        match known(method, path) {
+            Some((pattern, endpoint)) => {
+                let parts = path.split('/').skip(1);
+                let ids = pattern.split('/').zip(parts).filter(|(want, _)| *want == "*");
+                Route { endpoint, ids: ids.map(|(_, part)| decode(part)).collect(), query }
             }
+            None => Route { endpoint: Endpoint::Other, ids: Vec::new(), query },
         }
-        Route { endpoint: Endpoint::Other, ids: Vec::new(), query }
     }
 
     /// First value of a query parameter.
@@ -138,9 +144,18 @@ impl Route {
     }
 }
 
-fn fits(pattern: &str, parts: &[&str]) -> bool {
-    let mut parts = parts.iter();
-    pattern.split('/').all(|want| parts.next().is_some_and(|part| want == "*" || want == *part))
+/// The documented operation of a path without a base path.
+fn known(method: &str, path: &str) -> Option<(&'static str, Endpoint)> {
+    let inner = path.strip_prefix('/')?;
+    let fit = |(verb, pattern, _): &&(&str, &str, Endpoint)| {
+        *verb == method && (*pattern == inner || pattern.contains('*') && fits(pattern, inner))
+    };
+    PATTERNS.iter().find(fit).map(|(_, pattern, endpoint)| (*pattern, *endpoint))
+}
+
+fn fits(pattern: &str, inner: &str) -> bool {
+    let mut parts = inner.split('/');
+    pattern.split('/').all(|want| parts.next().is_some_and(|part| want == "*" || want == part))
         && parts.next().is_none()
 }
 

@@ -26,11 +26,7 @@ pub fn render(report: &RunReport) -> String {
     let mut out = String::with_capacity(64 * 1024);
     head(&mut out, report);
     out.push_str("<main>\n");
-    out.push_str(
-        "<div class=\"search\"><input id=\"search\" type=\"search\" placeholder=\"rule id or text\" \
-         aria-label=\"Search rules and findings\"><output id=\"found\" aria-live=\"polite\"></output>\
-         <span class=\"quiet\">/ to search, Esc to clear</span></div>\n",
-    );
+    search_box(&mut out, "Search rules and findings");
     failures(&mut out, report);
     scenarios(&mut out, report);
     baseline_section(&mut out, report);
@@ -41,8 +37,27 @@ pub fn render(report: &RunReport) -> String {
     areas(&mut out, report);
     latency(&mut out, report);
     notes(&mut out, report);
-    out.push_str(&format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"));
+    plain_end(&mut out);
     out
+}
+
+/// Begins a page in the style of this one; [`plain_end`] closes it.
+pub(super) fn plain_document(out: &mut String, title: &str) {
+    document(out, title, (STYLE, STYLE_SHA256), SCRIPT_SHA256);
+}
+
+/// Closes `main` and the page.
+pub(super) fn plain_end(out: &mut String) {
+    out.push_str(&format!("</main>\n<script>{SCRIPT}</script>\n</body>\n</html>\n"));
+}
+
+/// The box that searches all `data-item`s; its script needs it on every page.
+pub(super) fn search_box(out: &mut String, label: &str) {
+    out.push_str(&format!(
+        "<div class=\"search\"><input id=\"search\" type=\"search\" placeholder=\"rule id or text\" \
+         aria-label=\"{label}\"><output id=\"found\" aria-live=\"polite\"></output>\
+         <span class=\"quiet\">/ to search, Esc to clear</span></div>\n",
+    ));
 }
 
 /// Things a reader should know.
@@ -101,7 +116,7 @@ pub(super) fn document(out: &mut String, title: &str, style: (&str, &str), scrip
 fn head(out: &mut String, report: &RunReport) {
     let word = verdict::word(report.verdict);
     let title = format!("{word}: difyprobe {} {}", report.command, clip(&report.target.base_url, 200));
-    document(out, &title, (STYLE, STYLE_SHA256), SCRIPT_SHA256);
+    plain_document(out, &title);
     out.push_str(&format!(
         "<header class=\"{}\">\n<h1>difyprobe {} {}</h1>\n<p class=\"verdict\">{word}</p>\n<p>{}</p>\n<dl>\n",
         class(report.verdict),
@@ -116,7 +131,7 @@ fn head(out: &mut String, report: &RunReport) {
     out.push_str("</dl>\n</header>\n");
 }
 
-fn pair(out: &mut String, label: &str, class: &str, text: &str) {
+pub(super) fn pair(out: &mut String, label: &str, class: &str, text: &str) {
     if !text.is_empty() {
         let class = if class.is_empty() { String::new() } else { format!(" class=\"{class}\"") };
         out.push_str(&format!("<dt>{label}</dt><dd{class}>{}</dd>\n", esc(text)));

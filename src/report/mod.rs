@@ -4,6 +4,7 @@
 //! rendering passes such text through its own function of [`escape`].
 
 mod baseline;
+pub mod difference;
 pub mod escape;
 pub mod evidence;
 pub mod format;
@@ -16,6 +17,7 @@ mod load_html;
 pub mod load_view;
 pub mod markdown;
 pub mod problems;
+pub mod matrix;
 pub mod run;
 pub mod sarif;
 pub mod tap;
@@ -25,7 +27,7 @@ pub mod verdict;
 mod view;
 
 pub use evidence::{evidence, evidence_at};
-pub use format::{Format, RenderError, render};
+pub use format::{Format, RenderError, UnknownFormat, render};
 pub use json::json_schema;
 pub use terminal::TerminalStyle;
 pub use verdict::{summary, verdict};

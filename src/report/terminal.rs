@@ -7,14 +7,18 @@ use crate::model::Outcome;
 
 mod baseline;
 mod comparison;
+mod difference;
 mod failures;
 mod latency;
 mod load;
+mod matrix;
 mod page;
 mod rules;
 mod table;
 
 pub use comparison::comparison;
+pub use difference::difference;
+pub use matrix::matrix;
 use page::{Page, Paint};
 
 /// How to write for this terminal.

@@ -34,8 +34,14 @@ fn blocking_rejected(s: &Seen, n: &mut Notes) {
 
 /// Source: OpenAPI `POST /chat-messages`, event stream; streaming guide.
 fn stream_grammar(s: &Seen, n: &mut Notes) {
-    if let Some(stream) = agent_stream(s).filter(|_| !s.cut() && s.exchange.fault.is_none()) {
-        grammar::judge(s, stream, n);
+    let Some(stream) = agent_stream(s).filter(|_| !s.cut() && s.exchange.fault.is_none()) else { return };
+    grammar::judge(s, stream, n);
+    // Annotations and moderation answer with `message`, and then no agent has thought.
+    let spoken = |e: &&Event| e.name == "message" && e.text("answer").is_some_and(|text| !text.is_empty());
+    let misnamed = stream.events.iter().find(spoken).filter(|_| thoughts(stream).next().is_some());
+    if let Some(event) = misnamed.filter(|_| stream.find("agent_message").is_none()) {
+        n.expect(false, s, "text-event", "the text of an agent in agent_message events", || "`message`".to_owned());
+        n.at_frame(event.frame);
     }
 }
 

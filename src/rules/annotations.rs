@@ -59,11 +59,11 @@ fn lives<'r, 't>(run: &'r Run<'t>, app: &'r App) -> Vec<Life<'r, 't>> {
 }
 
 impl<'r> Life<'r, '_> {
-    /// The texts in force during a read; `None` where that is not certain or it did not exist yet.
+    /// The texts in force during a read or before a change; `None` where that is not certain or it did not exist yet.
     fn during(&self, read: &Seen) -> Option<Option<(&'r str, &'r str)>> {
         let (sent, ended) = (read.exchange.timing.sent_us, read.exchange.ended_us());
-        let settled =
-            self.states.iter().all(|(s, _)| s.exchange.ended_us() <= sent || s.exchange.timing.sent_us >= ended);
+        let mut others = self.states.iter().filter(|(s, _)| s.exchange.id != read.exchange.id);
+        let settled = others.all(|(s, _)| s.exchange.ended_us() <= sent || s.exchange.timing.sent_us >= ended);
         let last = self.states.iter().rfind(|(s, _)| s.exchange.ended_us() <= sent);
         last.filter(|_| settled).map(|(_, texts)| *texts)
     }

@@ -40,7 +40,7 @@ fn text_to_speech(run: &Run, app: &App, n: &mut Notes) {
     for s in run.calls(app, Endpoint::TextToAudio).filter(|s| s.has_key() && s.exchange.reply.is_some()) {
         let text = |name: &str| s.sent.member(name).and_then(Value::as_str).unwrap_or("");
         // messages of others and voices have answers of their own
-        let plain = s.sent.body.as_ref().is_some_and(|b| !b.contains_key("message_id") && !b.contains_key("voice"));
+        let plain = s.sent.body.is_some_and(|b| !b.contains_key("message_id") && !b.contains_key("voice"));
         let (Some(on), true) = (enabled(run, app, "text_to_speech"), plain) else { continue };
         if text("text").is_empty() {
             n.expect(s.is(400), s, "no-text", "status 400 without a text", || s.outcome_text());

@@ -45,7 +45,7 @@ fn unknown_fields_ignored(s: &Seen, n: &mut Notes) {
     // a later turn can be refused because of its conversation
     let opens = s.endpoint() != Endpoint::ChatMessages || s.sent.starts_conversation();
     let judged = s.endpoint().generates() && s.sent.valid() && opens;
-    let Some(body) = s.sent.body.as_ref().filter(|_| judged) else { return };
+    let Some(body) = s.sent.body.filter(|_| judged) else { return };
     let Some(unknown) = body.keys().find(|name| !KNOWN.contains(&name.as_str())) else { return };
     if s.exchange.reply.is_some() {
         let expected = format!("the unknown member `{unknown}` to be ignored");

@@ -25,6 +25,8 @@ fn blocking_shape(s: &Seen, n: &mut Notes) {
     n.expect(s.has_uuids(&["task_id", "id", "message_id"]), s, "ids", "UUIDs in task_id, id and message_id", || {
         s.ids_text()
     });
+    // Source: Dify source; the specification does not say it.
+    n.advise(json.get("id") == json.get("message_id"), s, "id-equal", "`id` equal to message_id", || s.ids_text());
 }
 
 /// Source: OpenAPI: completion answers and events have no conversation; conversation operations need a chat app.

@@ -225,6 +225,8 @@ fn blocking_shape(s: &Seen, n: &mut Notes) {
     }
     let members = ["task_id", "id", "message_id", "conversation_id"];
     n.expect(s.has_uuids(&members), s, "ids", "UUIDs in task_id, id, message_id and conversation_id", || s.ids_text());
+    // Source: Dify source; the specification does not say it.
+    n.advise(json.get("id") == json.get("message_id"), s, "id-equal", "`id` equal to message_id", || s.ids_text());
 }
 
 /// Source: guide: both response modes run the same app; real bug: langgenius/dify issue 6201.

@@ -276,8 +276,9 @@ fn end_user(run: &Run, app: &App, n: &mut Notes) {
             if let Some(json) = &s.json {
                 n.fits(s, Document::EndUser, json);
             }
+            n.expect(s.text("id") == Some(id), s, "id", format!("id {id}"), || format!("{:?}", s.member("id")));
             let names = [s.text("external_user_id"), s.text("session_id")];
-            let told = names.contains(&Some(user));
+            let told = names.contains(&Some(user)) && names.iter().flatten().all(|name| *name == user);
             n.expect(told, s, "user", format!("end user `{}`", clip(user)), || format!("{names:?}"));
         } else if run.transcript.complete && is_uuid(id) && !named_anywhere(run, id) {
             refused(s, n, "unknown", 404, "end_user_not_found");

@@ -31,7 +31,7 @@ pub struct Judgement {
 /// Judges a transcript by every rule. `planned` tells whether the scenarios that ran were meant to exercise a rule on an
 /// app: such a rule without a single judgement could not be run, unless the app cannot show it.
 pub fn judge(transcript: &Transcript, profile: &Profile, planned: &dyn Fn(&Rule, &App) -> Planned) -> Vec<Judgement> {
-    let parsed: Vec<Parsed> = transcript.exchanges.iter().map(|e| Parsed::of(e.reply.as_ref())).collect();
+    let parsed: Vec<Parsed> = transcript.exchanges.iter().map(Parsed::of).collect();
     let run = Run::of(transcript, &parsed, profile);
     super::catalogue().map(|rule| judge_rule(rule, &run, planned)).collect()
 }

@@ -60,9 +60,9 @@ pub enum Asked {
 
 /// A request, understood.
 #[derive(Clone, Debug)]
-pub struct Sent {
+pub struct Sent<'t> {
     /// JSON object of the body, where it is one.
-    pub body: Option<Map<String, Value>>,
+    pub body: Option<&'t Map<String, Value>>,
     /// Form of the body, where it is one.
     pub form: Option<Form>,
     /// End user of the request: body member, form field or query parameter `user`.
@@ -75,27 +75,23 @@ pub struct Sent {
     pub defects: Vec<Defect>,
 }
 
-impl Sent {
-    /// Understands a request.
-    pub fn of(exchange: &Exchange, app: &App, route: &Route) -> Sent {
+impl<'t> Sent<'t> {
+    /// Understands a request, whose body is `json` where it is one JSON document.
+    pub fn of(exchange: &Exchange, json: Option<&'t Value>, app: &App, route: &Route) -> Sent<'t> {
         let raw = exchange.request.body.as_ref();
         let content_type = exchange.request.header("content-type").unwrap_or("");
         let form = raw.and_then(|b| Form::of(content_type, exchange.request.header("content-length"), b));
-        let parsed = raw.filter(|_| form.is_none()).map(|b| serde_json::from_slice::<Value>(&b.bytes()));
-        let parses = matches!(parsed, Some(Ok(_)));
-        let body = match parsed {
-            Some(Ok(Value::Object(map))) => Some(map),
-            _ => None,
-        };
+        let json = json.filter(|_| form.is_none());
+        let body = json.and_then(Value::as_object);
         let field = form.as_ref().and_then(|f| f.field("user")).map(str::to_owned);
         let user = field
-            .or_else(|| body.as_ref().and_then(|b| b.get("user")).map(plain))
+            .or_else(|| body.and_then(|b| b.get("user")).map(plain))
             .or_else(|| route.param("user").map(str::to_owned));
-        let conversation = body.as_ref().map_or(Asked::Absent, asked);
-        let streaming = member(&body, "response_mode").and_then(Value::as_str) == Some("streaming");
+        let conversation = body.map_or(Asked::Absent, asked);
+        let streaming = member(body, "response_mode").and_then(Value::as_str) == Some("streaming");
         let mut sent = Sent { body, form, user, conversation, streaming, defects: Vec::new() };
         if route.endpoint.generates() {
-            sent.defects = defects(exchange, app, route, &sent, parses);
+            sent.defects = defects(exchange, app, route, &sent, json.is_some());
             // Without the form a parameter error may well be about an input.
             if sent.defects.is_empty() && !app.form_known && exchange.status() == 400 {
                 sent.defects.push(Defect::Odd);
@@ -106,7 +102,7 @@ impl Sent {
 
     /// A member of the body.
     pub fn member(&self, name: &str) -> Option<&Value> {
-        member(&self.body, name)
+        member(self.body, name)
     }
 
     /// `query` as text.
@@ -150,8 +146,8 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-fn member<'b>(body: &'b Option<Map<String, Value>>, name: &str) -> Option<&'b Value> {
-    body.as_ref()?.get(name)
+fn member<'b>(body: Option<&'b Map<String, Value>>, name: &str) -> Option<&'b Value> {
+    body?.get(name)
 }
 
 fn asked(body: &Map<String, Value>) -> Asked {
@@ -178,7 +174,7 @@ fn defects(exchange: &Exchange, app: &App, route: &Route, sent: &Sent, parses: b
     if !start.is_some_and(|t| t.eq_ignore_ascii_case("application/json")) {
         found.push(Defect::ContentType);
     }
-    match &sent.body {
+    match sent.body {
         Some(body) => body_defects(body, app, route, sent, &mut found),
         None if parses => found.push(Defect::NotAnObject),
         None => found.push(Defect::BrokenJson),
@@ -260,6 +256,11 @@ fn chat_defects(body: &Map<String, Value>, sent: &Sent, found: &mut Vec<Defect>)
 }
 
 fn input_defects(inputs: &Map<String, Value>, app: &App, found: &mut Vec<Defect>) {
+    // Lists fit no input but one of files, whose items are objects.
+    let list = |v: &Value| v.as_array().is_some_and(|items| !items.iter().all(Value::is_object));
+    if !app.form_known && inputs.values().any(list) {
+        found.push(Defect::Odd);
+    }
     for field in &app.inputs {
         match inputs.get(&field.variable) {
             None | Some(Value::Null) if field.required => found.push(Defect::InputMissing(field.variable.clone())),

@@ -19,6 +19,10 @@ pub struct Run<'t> {
     /// All conversations that successful turns named, in order of appearance.
     pub conversations: Vec<Conversation>,
     by_id: HashMap<(String, String), usize>,
+    /// Indexes into `seen` by app label and operation: judges ask for them hundreds of times.
+    by_call: HashMap<String, Vec<(Endpoint, Vec<usize>)>>,
+    /// Indexes into `seen` by app label.
+    by_app: HashMap<String, Vec<usize>>,
     /// App and user of end users whose first requests of all came side by side.
     raced: HashSet<(String, String)>,
 }
@@ -62,7 +66,7 @@ pub struct Conversation {
 }
 
 impl<'t> Run<'t> {
-    /// Understands a transcript; `parsed` are the replies of its exchanges, one for each.
+    /// Understands a transcript; `parsed` are the bodies of its exchanges, one for each.
     pub fn of(transcript: &'t Transcript, parsed: &'t [Parsed], profile: &'t Profile) -> Run<'t> {
         let base_path = base_path(&transcript.base_url);
         let mut seen: Vec<Seen> = Vec::with_capacity(transcript.exchanges.len());
@@ -72,12 +76,33 @@ impl<'t> Run<'t> {
             }
         }
         seen.sort_by_key(|s| (s.exchange.timing.sent_us, s.exchange.id));
-        let mut run =
-            Run { transcript, profile, seen, conversations: Vec::new(), by_id: HashMap::new(), raced: HashSet::new() };
+        let mut run = Run {
+            transcript,
+            profile,
+            seen,
+            conversations: Vec::new(),
+            by_id: HashMap::new(),
+            by_call: HashMap::new(),
+            by_app: HashMap::new(),
+            raced: HashSet::new(),
+        };
+        run.index();
         run.collect_turns();
         run.collect_deletes();
         run.raced = run.collect_raced();
         run
+    }
+
+    fn index(&mut self) {
+        for (index, s) in self.seen.iter().enumerate() {
+            let label = &s.app.label;
+            self.by_app.entry(label.clone()).or_default().push(index);
+            let calls = self.by_call.entry(label.clone()).or_default();
+            match calls.iter_mut().find(|(endpoint, _)| *endpoint == s.endpoint()) {
+                Some((_, indexes)) => indexes.push(index),
+                None => calls.push((s.endpoint(), vec![index])),
+            }
+        }
     }
 
     fn collect_turns(&mut self) {
@@ -209,12 +234,13 @@ impl<'t> Run<'t> {
 
     /// Exchanges of one app.
     pub fn on<'r>(&'r self, app: &'r App) -> impl Iterator<Item = &'r Seen<'t>> {
-        self.seen.iter().filter(|s| s.app.label == app.label)
+        self.by_app.get(&app.label).into_iter().flatten().map(|&index| &self.seen[index])
     }
 
     /// Exchanges of one app and operation.
     pub fn calls<'r>(&'r self, app: &'r App, endpoint: Endpoint) -> impl Iterator<Item = &'r Seen<'t>> {
-        self.on(app).filter(move |s| s.endpoint() == endpoint)
+        let calls = self.by_call.get(&app.label).into_iter().flatten().find(|(called, _)| *called == endpoint);
+        calls.into_iter().flat_map(|(_, indexes)| indexes).map(|&index| &self.seen[index])
     }
 
     /// The conversation with this canonical id on this app.

@@ -15,17 +15,18 @@ pub struct Seen<'t> {
     /// The request line, understood.
     pub route: Route,
     /// The request body, understood.
-    pub sent: Sent,
+    pub sent: Sent<'t>,
     /// The answer, where it is one JSON document.
     pub json: Option<&'t Value>,
     /// The answer, where it is an event stream (also under a wrong media type).
     pub stream: Option<&'t Stream>,
     /// Wall clock of offset 0 of the run, seconds since the Unix epoch.
     pub epoch_unix: f64,
+    own_key: bool,
 }
 
 impl<'t> Seen<'t> {
-    /// Understands an exchange, whose reply is `parsed` already.
+    /// Understands an exchange, whose bodies are `parsed` already.
     pub fn of(
         exchange: &'t Exchange,
         parsed: &'t Parsed,
@@ -34,9 +35,11 @@ impl<'t> Seen<'t> {
         started_unix_us: u64,
     ) -> Seen<'t> {
         let route = Route::of(&exchange.request.method, &exchange.request.target, base_path);
-        let sent = Sent::of(exchange, app, &route);
+        let sent = Sent::of(exchange, parsed.sent.as_ref(), app, &route);
         let (json, stream) = (parsed.json.as_ref(), parsed.stream.as_ref());
-        let mut seen = Seen { exchange, app, route, sent, json, stream, epoch_unix: started_unix_us as f64 / 1e6 };
+        let epoch_unix = started_unix_us as f64 / 1e6;
+        let own_key = exchange.request.key_label() == Some(&app.label);
+        let mut seen = Seen { exchange, app, route, sent, json, stream, epoch_unix, own_key };
         if seen.throttled() {
             // what else is right or wrong about it was not looked at
             seen.sent.defects.push(Defect::Odd);
@@ -139,7 +142,7 @@ impl<'t> Seen<'t> {
 
     /// Whether it was sent with the app's own key.
     pub fn has_key(&self) -> bool {
-        self.exchange.request.key_label() == Some(&self.app.label)
+        self.own_key
     }
 
     /// Label of the app whose key it was sent with.

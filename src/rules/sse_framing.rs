@@ -229,7 +229,7 @@ fn common_fields(s: &Seen, n: &mut Notes) {
             of_a_run(&event.name).then_some("workflow_run_id"),
         ];
         let mut wanted = wanted.into_iter().flatten();
-        let lacking = wanted.find(|m| event.value.get(*m).is_none_or(Value::is_null));
+        let lacking = wanted.find(|m| event.member(m).is_none_or(Value::is_null));
         if let Some(member) = lacking {
             n.expect(false, s, "member", format!("`{member}` on every event"), || {
                 format!("`{}` without it", event.name)
@@ -251,12 +251,22 @@ fn of_a_run(event: &str) -> bool {
 
 /// Members whose types other rules judge.
 const ELSEWHERE: &[&str] = &["/answer", "/metadata/usage", "/created_at", "/data/status", "/data/total_"];
+/// Of the events of workflows: ids, times, nodes and their containers have rules of their own.
+const ELSEWHERE_IN_RUNS: &[&str] = &[
+    "/workflow_run_id",
+    "/task_id",
+    "/data/id",
+    "/data/workflow_id",
+    "/data/created_at",
+    "/data/finished_at",
+    "/data/index",
+];
 
 /// The payload must fit the schema of its event. What other rules judge (answer texts, usage, errors, audio) is left to
 /// them; an event without a schema is kept and warned about.
-fn payload_fits(s: &Seen, event: &Event, n: &mut Notes) -> bool {
+pub(super) fn payload_fits(s: &Seen, event: &Event, n: &mut Notes) -> bool {
     // text under the name of a file is judged by `agent.message-file`
-    let misnamed = event.name == "message_file" && event.value.get("answer").is_some();
+    let misnamed = event.name == "message_file" && event.member("answer").is_some();
     let elsewhere = ["error", "tts_message", "tts_message_end", "agent_thought", "human_input_required"];
     if misnamed || elsewhere.contains(&event.name.as_str()) {
         return true;
@@ -266,7 +276,9 @@ fn payload_fits(s: &Seen, event: &Event, n: &mut Notes) -> bool {
         n.at_frame(event.frame);
         return true;
     };
-    let elsewhere = |path: &str| ELSEWHERE.iter().any(|p| path.starts_with(p));
+    let run = s.app.mode == Some(AppMode::Workflow);
+    let others = ELSEWHERE_IN_RUNS.iter().filter(|_| run);
+    let elsewhere = |path: &str| ELSEWHERE.iter().chain(others.clone()).any(|p| path.starts_with(p));
     let bad = violations.iter().find(|v| !elsewhere(&v.path));
     if let Some(bad) = bad {
         let expected = format!("a payload that fits schemas/events/{}.json", event.name);

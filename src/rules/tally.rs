@@ -70,10 +70,10 @@ impl Tally {
 
     /// Judges one exchange.
     pub fn judge(&mut self, exchange: &Exchange, app: &App) -> Judged {
-        self.judge_parsed(exchange, &Parsed::of(exchange.reply.as_ref()), app)
+        self.judge_parsed(exchange, &Parsed::of(exchange), app)
     }
 
-    /// As [`Tally::judge`], with the reply parsed already.
+    /// As [`Tally::judge`], with its bodies parsed already.
     pub fn judge_parsed(&mut self, exchange: &Exchange, parsed: &Parsed, app: &App) -> Judged {
         let seen = Seen::of(exchange, parsed, app, &self.base_path, self.started_unix_us);
         let mut judged = Judged::default();

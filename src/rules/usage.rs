@@ -25,11 +25,17 @@ fn usage<'s>(s: &'s Seen) -> Option<Option<&'s Map<String, Value>>> {
     if !s.endpoint().generates() || !s.is(200) || s.app.mode == Some(AppMode::Workflow) {
         return None;
     }
+    let metadata = metadata(s)?;
+    Some(metadata.and_then(|m| m.get("usage")).and_then(Value::as_object))
+}
+
+/// `metadata` of an answer: (the answer, the member).
+fn metadata<'s>(s: &'s Seen) -> Option<Option<&'s Value>> {
     let holder = match &s.stream {
         Some(stream) => &stream.find("message_end")?.value,
         None => s.json.filter(|j| j.get("answer").is_some())?,
     };
-    Some(holder.get("metadata").and_then(|m| m.get("usage")).and_then(Value::as_object))
+    Some(holder.get("metadata"))
 }
 
 fn decimal(value: Option<&Value>) -> Option<f64> {
@@ -81,12 +87,30 @@ fn sum(s: &Seen, n: &mut Notes) {
             || total.to_string(),
         );
     }
+    spent(s, usage, n);
     let price = |m: &str| decimal(usage.get(m));
     if let (Some(prompt), Some(completion), Some(total)) =
         (price("prompt_price"), price("completion_price"), price("total_price"))
     {
         let close = (prompt + completion - total).abs() <= 1e-6;
         n.expect(close, s, "prices", format_args!("total_price {:.7}", prompt + completion), || format!("{total:.7}"));
+    }
+}
+
+/// A model that answered counted something. Zeros are legal without one: chatflows, annotation replies, streams that were
+/// stopped, and answers that moderation gives, which cannot be told apart; so it is advice. Real bug: langgenius/dify
+/// issue 20796.
+fn spent(s: &Seen, usage: &Map<String, Value>, n: &mut Notes) {
+    let modelled = matches!(s.app.mode, Some(AppMode::Chat | AppMode::Completion)) && s.stream.is_none();
+    let annotated = metadata(s).flatten().and_then(|m| m.get("annotation_reply")).is_some_and(|a| !a.is_null());
+    let tokens = COUNTS.iter().filter_map(|m| usage.get(*m).and_then(Value::as_u64)).collect::<Vec<_>>();
+    if modelled
+        && s.completed()
+        && !annotated
+        && tokens.len() == COUNTS.len()
+        && s.answer().is_some_and(|a| !a.is_empty())
+    {
+        n.advise(tokens.iter().any(|t| *t > 0), s, "zero", "tokens of the model that answered", || "all 0".to_owned());
     }
 }
 

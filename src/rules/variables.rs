@@ -48,9 +48,12 @@ fn values<'r, 't>(
 
 /// Name and type of the variable with this id, from any answer that showed it.
 fn declared<'r>(run: &'r Run, app: &'r App, id: &str) -> Option<(&'r str, &'r str)> {
-    let shown = run.conversations_of(app).flat_map(|c| values(run, app, c));
-    let mut items = shown.map(|v| v.item);
-    let item = items.find(|i| i.get("id").and_then(Value::as_str) == Some(id))?;
+    let named = |i: &&Value| i.get("id").and_then(Value::as_str) == Some(id);
+    let reads = calls(run, app, Endpoint::Variables).filter(|s| s.is(200));
+    let item = reads.into_iter().find_map(|s| {
+        let item = s.json?.get("data")?.as_array()?.iter().find(named)?;
+        own(run, app, s).filter(|c| !c.mixed_up).map(|_| item)
+    })?;
     Some((item.get("name")?.as_str()?, item.get("value_type")?.as_str()?))
 }
 

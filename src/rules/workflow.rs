@@ -7,6 +7,7 @@ use super::rule::{Judge, Load, Rule, always};
 use super::run::Run;
 use super::runs::{RUNS, WORKFLOW, fails, question};
 use super::seen::Seen;
+use super::sse_framing::payload_fits;
 use super::stream::{Event, Stream, clip};
 use crate::model::{App, Endpoint, FaultClass, Level};
 use crate::schema::Document;
@@ -110,6 +111,8 @@ fn no_failure(run: &Run, app: &App) -> Option<String> {
 fn stream_grammar(s: &Seen, n: &mut Notes) {
     if let Some(stream) = workflow_stream(s).filter(|_| !s.cut() && s.exchange.fault.is_none()) {
         grammar::judge(s, stream, n);
+        // The first is enough: a server that errs in one event errs in all of its kind.
+        let _ = stream.events.iter().all(|event| payload_fits(s, event, n));
     }
 }
 
@@ -258,7 +261,7 @@ fn parity(run: &Run, app: &App, n: &mut Notes) {
             let outputs: Vec<&String> = in_mode(streams).map(|(_, (_, outputs, _))| outputs).collect();
             outputs.len() >= 2 && outputs.windows(2).all(|w| w[0] == w[1])
         };
-        if !(steady(true) || steady(false)) {
+        if !(steady(true) || steady(false)) || in_mode(true).next().is_none() {
             continue;
         }
         for (streamed, parts) in in_mode(true) {

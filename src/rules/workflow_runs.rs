@@ -68,9 +68,13 @@ fn inputs_kept(flow: &Flow, read: &Seen, detail: &Value, n: &mut Notes) {
     let first = flow.seen.endpoint() != Endpoint::ChatMessages || flow.seen.sent.starts_conversation();
     let Some(kept) = object(detail.get("inputs")).filter(|_| first) else { return };
     let texts = flow.seen.sent.inputs().into_iter().flatten().filter(|(_, v)| v.is_string());
-    let lost = texts.filter(|(name, _)| kept.get(*name).is_some()).find(|(name, v)| kept.get(*name) != Some(v));
+    let app = flow.seen.app;
+    let declared = |name: &str| app.form_known && app.inputs.iter().any(|f| f.variable == name);
+    let stored = texts.filter(|(name, _)| kept.get(*name).is_some() || declared(name));
+    let lost = stored.into_iter().find(|(name, v)| kept.get(*name) != Some(v));
     n.expect(lost.is_none(), read, "inputs", "the inputs as sent", || {
-        lost.map(|(name, _)| format!("`{name}` {}", clip(&kept[name].to_string()))).unwrap_or_default()
+        let shown = |name: &String| kept.get(name).map_or("absent".to_owned(), |v| clip(&v.to_string()));
+        lost.map(|(name, _)| format!("`{name}` {}", shown(name))).unwrap_or_default()
     });
     if lost.is_some() {
         n.with(flow.seen);
@@ -255,6 +259,10 @@ fn logs_consistent(run: &Run, app: &App, n: &mut Notes) {
         let twice = ids.iter().enumerate().find(|(i, id)| ids[..*i].contains(id));
         n.expect(twice.is_none(), s, "repeated", "each run once", || {
             format!("run {} twice", twice.map_or("", |(_, id)| id))
+        });
+        let rows = page.items.len() as u64;
+        n.expect(page.total >= rows, s, "total", format!("a total of at least {rows}, the rows shown"), || {
+            page.total.to_string()
         });
         let text = |item: &Value, at: &str| item.pointer(at).and_then(Value::as_str).unwrap_or("").to_owned();
         if let Some(status) = page.filter("status") {

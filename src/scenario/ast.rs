@@ -48,6 +48,28 @@ pub struct Scenario {
     pub steps: Vec<Step>,
     /// Clean-up that always runs, also after a failure or an interrupt.
     pub finally: Vec<Step>,
+    /// How its exchanges are shown in snapshots, unless a step says otherwise.
+    pub snapshot: Snapshot,
+}
+
+/// How exchanges are shown in snapshots; what is not said here is as the run says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Snapshot {
+    /// Texts that a model wrote.
+    pub texts: Option<Texts>,
+    /// Names of reply headers that are shown besides those that always are.
+    pub headers: Vec<String>,
+}
+
+/// How texts that a model wrote are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Texts {
+    /// Word for word.
+    Exact,
+    /// Whether there is one.
+    Shape,
+    /// Not at all.
+    Ignored,
 }
 
 /// `streaming` or `blocking`. Agent apps cannot block: there `blocking` turns are sent as `streaming`.
@@ -136,6 +158,8 @@ pub struct Step {
     pub think: Option<Think>,
     /// Pause before the step, e.g. to let a timestamp advance.
     pub wait: Option<Duration>,
+    /// How its exchanges are shown in snapshots.
+    pub snapshot: Snapshot,
 }
 
 /// What a step does.

@@ -2,7 +2,7 @@
 
 use super::ast::{
     Action, Auth, Check, Content, Data, During, Expect, FilePart, Need, Parallel, Pick, Query, Raw, RawBody,
-    ResponseMode, Scenario, Step, Test, Think, Timeouts, Turn, Upload,
+    ResponseMode, Scenario, Snapshot, Step, Test, Texts, Think, Timeouts, Turn, Upload,
 };
 use super::scalar::{Scalar, json, scalar};
 use super::yaml::{Kind, Node};
@@ -29,7 +29,19 @@ pub(crate) fn scenario(file: &str, root: &Node) -> Option<Scenario> {
         data: named(root.get("data"), data)?,
         steps: steps(root.get("steps"))?,
         finally: steps(root.get("finally"))?,
+        snapshot: root.get("snapshot").map_or(Some(Snapshot::default()), snapshot)?,
     })
+}
+
+fn snapshot(node: &Node) -> Option<Snapshot> {
+    let texts = match node.get("texts").and_then(Node::text) {
+        None => None,
+        Some("exact") => Some(Texts::Exact),
+        Some("shape") => Some(Texts::Shape),
+        Some("ignored") => Some(Texts::Ignored),
+        Some(_) => return None,
+    };
+    Some(Snapshot { texts, headers: self::texts(node.get("headers"))? })
 }
 
 fn text(node: &Node) -> Option<String> {
@@ -143,6 +155,7 @@ fn step(node: &Node) -> Option<Step> {
         timeout: node.get("timeout").map(timeouts).unwrap_or_default(),
         think: node.get("think").map(think).map_or(Some(None), |t| t.map(Some))?,
         wait: node.get("wait").and_then(time),
+        snapshot: node.get("snapshot").map_or(Some(Snapshot::default()), snapshot)?,
     })
 }
 

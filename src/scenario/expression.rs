@@ -92,14 +92,6 @@ fn expression_end(text: &str) -> Option<usize> {
     None
 }
 
-/// The expression of a text that is exactly one `${{ }}`.
-pub(crate) fn whole(text: &str) -> Option<&str> {
-    match split(text).ok()?.as_slice() {
-        [Piece::Expression { source, .. }] => Some(source),
-        _ => None,
-    }
-}
-
 /// Names that an expression reads, with their members as far as known (`app.mode`), sorted. `Err` says why it is no
 /// expression.
 pub(crate) fn names(source: &str) -> Result<Vec<String>, String> {

@@ -64,6 +64,11 @@ pub(crate) static SCENARIO: Table = Table {
         ),
         must("steps", &Shape::Steps, "What is done, in order."),
         may("finally", &Shape::Steps, "Clean-up that always runs, also after a failure or an interrupt."),
+        may(
+            "snapshot",
+            &Shape::Map(&SNAPSHOT),
+            "How `difyprobe snapshot` shows the exchanges, unless a step says otherwise.",
+        ),
     ],
     groups: &[],
 };
@@ -174,8 +179,27 @@ pub(crate) static STEP: Table = Table {
         may("timeout", &Shape::Map(&TIMEOUT), "Time limits."),
         may("think", &Shape::ScalarOrMap(&Shape::TimeRange, &Shape::Map(&THINK)), "Pause after the step."),
         may("wait", &Shape::Time, "Pause before the step."),
+        may("snapshot", &Shape::Map(&SNAPSHOT), "How `difyprobe snapshot` shows the exchanges of the step."),
     ],
     groups: &[Group::One(ACTIONS)],
+};
+
+static SNAPSHOT: Table = Table {
+    name: "a snapshot map",
+    doc: "How exchanges are shown in snapshots.",
+    keys: &[
+        may(
+            "texts",
+            &Shape::Choice(&["exact", "shape", "ignored"]),
+            "Texts that a model wrote: word for word, whether there is one, or not at all.",
+        ),
+        may(
+            "headers",
+            &Shape::List(&Shape::Word(&HEADER), 1),
+            "Reply headers that are shown besides those that always are.",
+        ),
+    ],
+    groups: &[],
 };
 
 static AUTH: Table = Table {
@@ -510,6 +534,7 @@ pub(crate) static TABLES: &[&Table] = &[
     &REQUEST,
     &PARALLEL,
     &TIMEOUT,
+    &SNAPSHOT,
     &THINK,
     &LOGNORMAL,
     &EXPECT,

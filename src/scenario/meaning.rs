@@ -11,7 +11,7 @@ use super::yaml::Node;
 use std::collections::HashMap;
 
 /// Keys of a step that say something about its exchange.
-static OF_AN_EXCHANGE: &[&str] = &["user", "auth", "headers", "capture", "or-skip", "expect", "timeout"];
+static OF_AN_EXCHANGE: &[&str] = &["user", "auth", "headers", "capture", "or-skip", "expect", "timeout", "snapshot"];
 /// Words of the expression language.
 static KEYWORDS: &[&str] = &["and", "or", "not", "in", "is", "if", "else", "true", "false", "none"];
 

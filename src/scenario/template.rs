@@ -4,7 +4,7 @@
 //! `nonce(n)` gives n lower-case hex characters, `uuid()` a version 4 UUID, `words(n)` n English words. `$${{` stands for
 //! a literal `${{`. A name that is not there is an error.
 
-use super::expression::{Piece, names, reason, split, whole};
+use super::expression::{Piece, names, reason, split};
 use super::functions::{Hash, environment, lock, words};
 use super::simple;
 use fastrand::Rng;
@@ -55,6 +55,11 @@ impl<'a> Layers<'a> {
     }
 }
 
+/// Whether a text has no expressions.
+fn is_plain(text: &str) -> bool {
+    memchr::memmem::find(text.as_bytes(), b"${{").is_none()
+}
+
 /// Renders texts. Holds the generator behind `nonce`, `uuid` and `words`: the same seed and the same calls in the same
 /// order give the same texts.
 pub struct Renderer {
@@ -100,11 +105,15 @@ impl Renderer {
 
     /// As [`Renderer::render_text`], with names in two layers.
     pub fn text(&self, text: &str, scope: Layers<'_>) -> Result<String, TemplateError> {
-        if !text.contains("${{") {
+        if is_plain(text) {
             return Ok(text.to_owned());
         }
+        self.joined(&split(text).map_err(|e| failed(text, e.message))?, scope)
+    }
+
+    fn joined(&self, pieces: &[Piece<'_>], scope: Layers<'_>) -> Result<String, TemplateError> {
         let mut out = String::new();
-        for piece in split(text).map_err(|e| failed(text, e.message))? {
+        for piece in pieces {
             match piece {
                 Piece::Text(plain) => out += plain,
                 Piece::Expression { source, .. } => match self.evaluate(source, scope)? {
@@ -119,9 +128,10 @@ impl Renderer {
     /// As [`Renderer::render_json`], with names in two layers.
     pub fn json(&self, json: &Value, scope: Layers<'_>) -> Result<Value, TemplateError> {
         match json {
-            Value::String(text) => match whole(text) {
-                Some(source) => self.evaluate(source, scope),
-                None => self.text(text, scope).map(Value::String),
+            Value::String(text) if is_plain(text) => Ok(json.clone()),
+            Value::String(text) => match split(text).map_err(|e| failed(text, e.message))?.as_slice() {
+                [Piece::Expression { source, .. }] => self.evaluate(source, scope),
+                pieces => self.joined(pieces, scope).map(Value::String),
             },
             Value::Array(items) => items.iter().map(|i| self.json(i, scope)).collect(),
             Value::Object(members) => members

@@ -99,6 +99,18 @@ pub struct Verdict {
     pub state: State,
     /// Unified diff from the snapshot to this run: for `New` all lines are added, for `Missing` all are taken away.
     pub diff: Option<String>,
+    /// Name of the snapshot that this one looks like under another name: for `Missing` and `Orphan` the new one, for
+    /// `New` the former one.
+    pub alike: Option<Alike>,
+}
+
+/// Two snapshots that look like one under two names: its scenario or its step was renamed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alike {
+    /// Name of the other one.
+    pub name: String,
+    /// They are equal, not only close.
+    pub equal: bool,
 }
 
 /// Equality as insta has it: line ends and blank lines at the end do not count.
@@ -134,13 +146,14 @@ impl Comparator for Decided {
 }
 
 /// A path that means something on another machine: below the current directory, with `/`. `None` for others.
-fn kept_path(file: &str) -> Option<String> {
+pub(super) fn kept_path(file: &str) -> Option<String> {
     let path = Path::new(file);
     let below = match std::env::current_dir() {
         Ok(here) => path.strip_prefix(here).unwrap_or(path).to_owned(),
         Err(_) => path.to_owned(),
     };
     let inside = below.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let below: std::path::PathBuf = below.components().filter(|part| *part != Component::CurDir).collect();
     let text = below.to_string_lossy().replace('\\', "/");
     (inside && !text.is_empty()).then_some(text)
 }

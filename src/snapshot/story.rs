@@ -3,12 +3,12 @@
 use super::compare::Entry;
 use crate::canonical::{Canon, Options, Text};
 use crate::model::{Exchange, Route, Transcript};
-use crate::scenario::ast::{Action, Scenario, Step};
+use crate::scenario::ast::{Action, Scenario, Snapshot, Step, Texts};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// How a step runs, as far as it decides what is stable about it.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 struct Place {
     /// Beside copies of itself or other steps.
     side_by_side: bool,
@@ -16,33 +16,58 @@ struct Place {
     while_open: bool,
     /// It is a stream that is stopped, or that we leave: how far it came is a matter of luck.
     cut_short: bool,
+    /// What the file says about how it is shown.
+    asked: Snapshot,
 }
 
 /// The entries of a recording. `scenarios` are those that were run; what their files say about a step decides how it is
 /// shown: texts of steps inside `during` are left out, a stream that is stopped is shown without its number of pieces,
 /// steps inside `parallel` come in the order of what they sent. Requests of no step (discovery, clean-up) have no entry.
 pub fn entries(transcript: &Transcript, scenarios: &[Arc<Scenario>], options: Options) -> Vec<Entry> {
+    let steps = told(transcript, scenarios, options);
+    steps.iter().filter_map(|step| Some(Entry::of_step(step.exchanges.first()?, &step.texts))).collect()
+}
+
+/// What a step exchanged on one app, in an order that is the same on every run.
+pub struct ToldStep<'t> {
+    /// The exchanges.
+    pub exchanges: Vec<&'t Exchange>,
+    /// What each of them called.
+    pub routes: Vec<Route>,
+    /// Their canonical texts.
+    pub texts: Vec<String>,
+}
+
+/// As [`entries`], exchange by exchange.
+pub fn told<'t>(transcript: &'t Transcript, scenarios: &[Arc<Scenario>], options: Options) -> Vec<ToldStep<'t>> {
     let base_path = path_of(&transcript.base_url);
-    let mut stories: BTreeMap<(&str, &str), Vec<&Exchange>> = BTreeMap::new();
+    let mut stories: BTreeMap<(&str, &str), Vec<&'t Exchange>> = BTreeMap::new();
     for exchange in transcript.exchanges.iter().filter(|e| e.origin.line > 0) {
         stories.entry((&exchange.origin.scenario, &exchange.app)).or_default().push(exchange);
     }
-    let mut entries = Vec::new();
+    let mut told = Vec::new();
     for ((scenario, _), exchanges) in stories {
         let places = scenarios.iter().find(|s| s.id == scenario).map(|s| places(s)).unwrap_or_default();
-        let mut canon = Canon::new(options);
+        let mut canon = Canon::new(options.clone());
         for (step, exchanges) in steps(exchanges) {
-            let place = places.get(step).copied().unwrap_or_default();
-            canon.set_text(text(options.text, place));
+            let place = places.get(step).cloned().unwrap_or_default();
+            canon.set_text(text(options.text, &place));
+            canon.set_headers([options.headers.as_slice(), &place.asked.headers].concat());
             canon.set_side_by_side(place.side_by_side);
-            entries.extend(entry(exchanges, place, &mut canon, base_path));
+            told.push(told_step(exchanges, place.side_by_side, &mut canon, base_path));
         }
     }
-    entries
+    told
 }
 
-/// Texts where the place of the step makes them a matter of luck, else as chosen.
-fn text(chosen: Text, place: Place) -> Text {
+/// Texts where the place of the step makes them a matter of luck, else as the file says, else as chosen for the run.
+fn text(chosen: Text, place: &Place) -> Text {
+    let chosen = match place.asked.texts {
+        Some(Texts::Exact) => Text::Exact,
+        Some(Texts::Shape) => Text::Shape,
+        Some(Texts::Ignored) => Text::Ignored,
+        None => chosen,
+    };
     match (chosen, place) {
         (_, Place { while_open: true, .. }) | (Text::Ignored, _) => Text::Ignored,
         (_, Place { cut_short: true, .. }) => Text::Shape,
@@ -50,22 +75,25 @@ fn text(chosen: Text, place: Place) -> Text {
     }
 }
 
-fn entry(mut exchanges: Vec<&Exchange>, place: Place, canon: &mut Canon, base_path: &str) -> Option<Entry> {
-    if place.side_by_side {
+fn told_step<'t>(
+    mut exchanges: Vec<&'t Exchange>,
+    side_by_side: bool,
+    canon: &mut Canon,
+    base_path: &str,
+) -> ToldStep<'t> {
+    if side_by_side {
         exchanges.sort_by_cached_key(|e| canon.sort_key(e));
     }
-    let texts = exchanges.iter().map(|exchange| {
-        let route = Route::of(&exchange.request.method, &exchange.request.target, base_path);
-        canon.canonical(exchange, &route)
-    });
-    let texts: Vec<String> = texts.collect();
-    exchanges.first().map(|first| Entry::of_step(first, &texts))
+    let route = |e: &&Exchange| Route::of(&e.request.method, &e.request.target, base_path);
+    let routes: Vec<Route> = exchanges.iter().map(route).collect();
+    let texts = exchanges.iter().zip(&routes).map(|(exchange, route)| canon.canonical(exchange, route)).collect();
+    ToldStep { exchanges, routes, texts }
 }
 
 /// Exchanges by step, the steps in the order of the file: where steps run side by side, that of sending is luck.
-fn steps(mut exchanges: Vec<&Exchange>) -> Vec<(&str, Vec<&Exchange>)> {
+fn steps<'t>(mut exchanges: Vec<&'t Exchange>) -> Vec<(&'t str, Vec<&'t Exchange>)> {
     exchanges.sort_by_key(|e| (e.origin.line, e.origin.column, e.id));
-    let mut steps: Vec<(&str, Vec<&Exchange>)> = Vec::new();
+    let mut steps: Vec<(&'t str, Vec<&'t Exchange>)> = Vec::new();
     for exchange in exchanges {
         match steps.last_mut() {
             Some((step, of_step)) if *step == exchange.origin.step => of_step.push(exchange),
@@ -77,24 +105,27 @@ fn steps(mut exchanges: Vec<&Exchange>) -> Vec<(&str, Vec<&Exchange>)> {
 
 fn places(scenario: &Scenario) -> HashMap<String, Place> {
     let mut places = HashMap::new();
-    note(&scenario.steps, Place::default(), &mut places);
-    note(&scenario.finally, Place::default(), &mut places);
+    let around = Place { asked: scenario.snapshot.clone(), ..Place::default() };
+    note(&scenario.steps, &around, &mut places);
+    note(&scenario.finally, &around, &mut places);
     places
 }
 
 // Ends: steps are nested as deep as the file is.
-fn note(steps: &[Step], around: Place, places: &mut HashMap<String, Place>) {
+fn note(steps: &[Step], around: &Place, places: &mut HashMap<String, Place>) {
     for step in steps {
-        let mut place = around;
+        let mut place = around.clone();
+        place.asked.texts = step.snapshot.texts.or(around.asked.texts);
+        place.asked.headers.extend(step.snapshot.headers.iter().cloned());
         match &step.action {
             Action::Parallel(parallel) => {
-                let inside = Place { side_by_side: true, ..around };
-                parallel.branches.iter().for_each(|branch| note(branch, inside, places));
+                let inside = Place { side_by_side: true, ..around.clone() };
+                parallel.branches.iter().for_each(|branch| note(branch, &inside, places));
             }
             Action::Chat(turn) | Action::Completion(turn) => {
                 let during = turn.during.as_ref().map(|d| d.steps.as_slice()).unwrap_or_default();
                 place.cut_short |= turn.hang_up_after.is_some() || during.iter().any(stops);
-                note(during, Place { while_open: true, ..around }, places);
+                note(during, &Place { while_open: true, ..around.clone() }, places);
             }
             _ => {}
         }

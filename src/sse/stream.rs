@@ -3,6 +3,9 @@
 use super::TimedFrame;
 use serde_json::Value;
 
+/// Members among which a name is found by looking at each.
+const FEW: usize = 16;
+
 /// One event with a JSON object as data.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -17,9 +20,17 @@ pub struct Event {
 }
 
 impl Event {
+    /// A member. Events have few of them: to look at each takes less than to hash the name.
+    pub fn member(&self, name: &str) -> Option<&Value> {
+        match self.value.as_object() {
+            Some(members) if members.len() <= FEW => members.iter().find(|(known, _)| *known == name).map(|(_, v)| v),
+            other => other?.get(name),
+        }
+    }
+
     /// A string member.
     pub fn text(&self, member: &str) -> Option<&str> {
-        self.value.get(member).and_then(Value::as_str)
+        self.member(member).and_then(Value::as_str)
     }
 
     /// Text for the reader: `answer` of message events, `text` of workflow chunks.
@@ -33,7 +44,7 @@ impl Event {
 
     /// A member of `data`.
     pub fn data(&self, member: &str) -> Option<&Value> {
-        self.value.get("data")?.get(member)
+        self.member("data")?.get(member)
     }
 
     /// Whether streams of message modes (completion, chat, agent) end with it.
@@ -118,7 +129,7 @@ impl Stream {
         let mut values: Vec<(String, usize)> = Vec::new();
         let mut last = &Value::Null;
         for event in &self.events {
-            let value = match event.value.get(member) {
+            let value = match event.member(member) {
                 None | Some(Value::Null) => continue,
                 // Almost always: a stream is about one message.
                 Some(same) if same == last => continue,
@@ -156,4 +167,20 @@ pub fn clip(text: &str) -> String {
         clipped.push('…');
     }
     clipped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_of_small_and_of_large_events_are_found() {
+        for extra in [0, FEW, 3 * FEW] {
+            let mut value = serde_json::json!({"event": "message", "answer": "a", "data": {"text": "t"}});
+            (0..extra).for_each(|n| value[format!("more_{n}")] = n.into());
+            let event = Event { frame: 1, at_us: 0, name: "message".to_owned(), value };
+            assert_eq!((event.text("answer"), event.member("absent")), (Some("a"), None));
+            assert_eq!(event.data("text").and_then(Value::as_str), Some("t"));
+        }
+    }
 }

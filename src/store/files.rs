@@ -209,6 +209,15 @@ impl OutputFile {
         self.write_with(|out| out.write_all(bytes))
     }
 
+    /// Puts the content of another file in place.
+    ///
+    /// # Errors
+    /// [`StoreError`] with the file that cannot be read or written.
+    pub fn write_copy_of(self, path: &Path) -> Result<(), StoreError> {
+        let mut from = fs::File::open(path).map_err(StoreError::read(path))?;
+        self.write_with(|mut out| io::copy(&mut from, &mut out).map(drop))
+    }
+
     /// As [`OutputFile::write`], for content that is better not held in memory.
     ///
     /// # Errors

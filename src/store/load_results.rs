@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 
 const SUMMARY: &str = "summary.json";
 const CELLS: &str = "cells.hlog";
-const LATENCY: &str = "latency.hlog";
-const SERIES: &str = "timeseries.csv";
+/// Name of the interval log of latencies.
+pub const LATENCY: &str = "latency.hlog";
+/// Name of the file with a row per second.
+pub const SERIES: &str = "timeseries.csv";
 
 /// Why folders cannot be merged.
 #[derive(Debug, thiserror::Error)]

@@ -13,6 +13,7 @@ pub use files::{OutputFile, StoreError, files_below, folders_below, read_bytes, 
 pub use kernel::{kernel_text, open_descriptors};
 pub use lines::LineFile;
 pub use load_results::{
-    LatencyLog, MergeFoldersError, Seconds, merge_folders, read_blocks, read_results, read_summary, write_results,
+    LATENCY, LatencyLog, MergeFoldersError, SERIES, Seconds, merge_folders, read_blocks, read_results, read_summary,
+    write_results,
 };
 pub use transcripts::{Loaded, Skipped, load, load_transcripts, save_transcript};

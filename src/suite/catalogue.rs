@@ -105,7 +105,7 @@ fn under_load(load: Load) -> &'static str {
 }
 
 /// The catalogue's text as Markdown: code in backticks stays as it is, elsewhere nothing is markup.
-fn plain(text: &str) -> String {
+pub(super) fn plain(text: &str) -> String {
     let balanced = text.matches('`').count().is_multiple_of(2);
     let mut code = false;
     let mut out = String::with_capacity(text.len());

@@ -74,8 +74,8 @@ fn names(pattern: &str, rule: &Rule) -> bool {
     matches(pattern, rule.id) || matches(pattern, rule.area)
 }
 
-/// Whether a text is the one of a glob.
-fn matches(pattern: &str, text: &str) -> bool {
+/// Whether a text is the one of a glob: `*` stands for any text, `?` for one character.
+pub fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     // where to go on if what follows the last `*` does not fit: a character further on

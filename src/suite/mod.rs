@@ -3,12 +3,14 @@
 pub mod baseline;
 pub mod builtin;
 pub mod catalogue;
+pub mod difference;
 pub mod dry_run;
 pub mod examine;
 pub mod filter;
 pub mod load;
 pub mod matrix;
 pub mod matrix_page;
+pub mod profiles_page;
 pub mod real_bugs;
 pub mod report;
 pub mod select;

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, u8)] = &[
     ("model", 0),
     ("canonical", 1),
+    ("difference", 1),
     ("metrics", 1),
     ("profile", 1),
     ("report", 1),
@@ -326,6 +327,9 @@ fn libraries_stay_behind_their_module() {
         ("minijinja", &["scenario"]),
         ("hdrhistogram", &["metrics"]),
         ("clap", &["cli"]),
+        ("clap_complete", &["cli"]),
+        ("clap_mangen", &["cli"]),
+        ("toml", &["cli"]),
         ("rustix", &["machine"]),
     ];
     let mut wrong = Vec::new();

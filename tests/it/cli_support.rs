@@ -125,6 +125,16 @@ impl Running {
         self.until_end(Duration::from_secs(60), |_| {}).0
     }
 
+    /// Waits until so many files and connections are open.
+    pub fn until_open(&mut self, files: usize) {
+        let folder = format!("/proc/{}/fd", self.child.id());
+        while std::fs::read_dir(&folder).map_or(0, Iterator::count) < files {
+            assert!(self.child.try_wait().expect("a child").is_none(), "it ended before");
+            assert!(self.began.elapsed() < Duration::from_secs(50), "not {files} open files in time");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
     pub fn wait(mut self) -> Ran {
         let (status, _) = self.until_end(Duration::from_secs(60), |_| {});
         self.ran(status)

@@ -21,7 +21,7 @@ fn targets_typed_wrong_are_refused_with_a_remedy() {
     let app = |text: &str, texts: &[&str]| refused(&place, &["check", "--base-url", url, "--app", text], texts);
     app(&format!("chat:{KEY}"), &["--app number 1", "no `=`", "chat=app-..."]);
     app(KEY, &["--app number 1", "no `=`"]);
-    app(&format!("chatter={KEY}"), &["--app number 1", "the mode is none of completion, chat"]);
+    app(&format!("chatter={KEY}"), &["--app number 1", "there is no such mode; possible here: completion, chat"]);
     app("chat=", &["--app number 1", "the key is empty"]);
     app(&format!("chat={KEY} "), &["blank", "pasted"]);
     refused(&place, &["check", "--app", &format!("chat={KEY}")], &["--app needs --base-url", "DIFY_BASE_URL"]);
@@ -33,7 +33,7 @@ fn targets_typed_wrong_are_refused_with_a_remedy() {
     }
     let inside = format!("http://user:{KEY}@host/v1");
     refused(&place, &["check", "--base-url", &inside, "--api-key", "app-other"], &["--base-url"]);
-    refused(&place, &["check", "--profile", "dify-9"], &["--profile dify-9", "auto, documented"]);
+    refused(&place, &["check", "--profile", "dify-9"], &["--profile", "dify-9", "auto, documented"]);
     refused(&place, &["check", "--timeout", "5x"], &["--timeout", "unknown unit"]);
     refused(&place, &["check", "--timeout", "0s"], &["--timeout"]);
     refused(&place, &["check", "--max-in-flight", "0"], &["--max-in-flight"]);
@@ -52,6 +52,8 @@ fn outputs_that_cannot_be_written_are_refused_before_anything_is_sent() {
     report("json", &["--report json", "no `=`", "json=out.json"]);
     report("json=", &["--report json=", "no path"]);
     report("xls=out.xls", &["--report xls=out.xls", "unknown report format `xls`", "junit"]);
+    report("hlog=out.hlog", &["--report hlog=out.hlog", "`hlog` is a result of `load` and `merge` alone"]);
+    report("csv=out.csv", &["`csv` is a result of `load`"]);
     report("json=file/x.json", &["--report json=file/x.json", "file"]);
     report("json=.", &["--report json=.", "Is a directory"]);
     refused(&place, &[&["check", "--reports", "file"], &target[..]].concat(), &["--reports", "file"]);
@@ -100,9 +102,17 @@ fn commands_and_ids_typed_wrong_get_a_suggestion() {
         &["did you mean `chat.conversation-id.stable`?"],
     );
     refused(&place, &["rules", "explain", "xyzzy"], &["`difyprobe rules` lists them"]);
+    let near = |args: &[&str], word: &str| refused(&place, args, &[&format!("did you mean `{word}`?")]);
+    near(&["check", "--report", "jsn=a"], "json");
+    near(&["check", "--profile", "dify1.12"], "dify-1.12");
+    near(&["check", "--base-url", "http://127.0.0.1:1", "--app", "agnt-chat=x"], "agent-chat");
+    near(&["check", "--only", "mesages"], "messages");
+    near(&["serve", "--app", "chta"], "chat");
+    near(&["serve", "--profile", "dify-1.21"], "dify-1.12");
+    near(&["serve", "--mutant", "messages.has-more/full-pgae"], "messages.has-more/full-page");
     refused(&place, &["selftest", "auth", "--json", "."], &["--json", "Is a directory"]);
     refused(&place, &["selftest", "--at-once", "0"], &["--at-once"]);
     refused(&place, &["selftest", "no-such-mutant"], &["no mutant", "selftest --list"]);
-    place.run(&[]).exits(2).says(&["Usage: difyprobe <COMMAND>"]);
+    place.run(&[]).exits(2).says(&["Usage: difyprobe [OPTIONS] <COMMAND>"]);
     place.run(&["--version"]).exits(0).says(&[env!("CARGO_PKG_VERSION")]);
 }

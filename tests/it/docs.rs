@@ -10,28 +10,22 @@ fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn page(name: &str) -> String {
+pub fn page(name: &str) -> String {
     std::fs::read_to_string(root().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-const PAGES: &[&str] = &[
-    "README.md",
-    "CHANGELOG.md",
-    "docs/architecture.md",
-    "docs/checking.md",
-    "docs/emulator.md",
-    "docs/load.md",
-    "docs/metrics.md",
-    "docs/probe-apps.md",
-    "docs/quickstart.md",
-    "docs/reports.md",
-    "docs/rules.md",
-    "docs/scenarios.md",
-    "docs/snapshots.md",
-];
+/// Every page for people: the ones at the root, and all in `docs`.
+fn pages() -> Vec<String> {
+    let entries = std::fs::read_dir(root().join("docs")).expect("docs");
+    let names = entries.map(|e| format!("docs/{}", e.expect("an entry").file_name().to_string_lossy()));
+    let mut pages: Vec<String> = names.filter(|name| name.ends_with(".md")).collect();
+    pages.extend(["README.md".to_owned(), "CHANGELOG.md".to_owned()]);
+    pages.sort();
+    pages
+}
 
 /// Texts of the code blocks with this language.
-fn blocks(text: &str, language: &str) -> Vec<String> {
+pub fn blocks(text: &str, language: &str) -> Vec<String> {
     let mut blocks = Vec::new();
     let mut lines = text.lines();
     while let Some(line) = lines.next() {
@@ -48,9 +42,9 @@ fn blocks(text: &str, language: &str) -> Vec<String> {
 #[test]
 fn links_between_pages_lead_to_files() {
     let mut broken = Vec::new();
-    for name in PAGES {
-        let folder = root().join(name).parent().map(Path::to_owned).unwrap_or_default();
-        let text = page(name);
+    for name in pages() {
+        let folder = root().join(&name).parent().map(Path::to_owned).unwrap_or_default();
+        let text = page(&name);
         for (at, _) in text.match_indices("](") {
             let target = text[at + 2..].split([')', '#', ' ']).next().unwrap_or_default();
             if !target.is_empty() && !target.contains("://") && !folder.join(target).exists() {
@@ -94,24 +88,75 @@ fn load_scenarios_are_clean_and_have_think_time_and_data() {
     }
 }
 
-/// Every `difyprobe ...` line of the pages, as words; comments, variables in front and placeholders are left out.
+/// Every `difyprobe ...` command in the blocks of shell and YAML of the pages, in the action and below `deploy`, as words.
 fn commands() -> Vec<(String, Vec<String>)> {
+    let mut texts: Vec<(String, String)> = Vec::new();
+    for name in pages() {
+        let text = page(&name);
+        let all = ["sh", "yaml", "console"].into_iter().flat_map(|language| blocks(&text, language));
+        texts.extend(all.map(|block| (name.clone(), block)));
+    }
+    texts.push(("action.yml".to_owned(), page("action.yml")));
+    for folder in ["deploy/kubernetes", "deploy/slurm"] {
+        for entry in std::fs::read_dir(root().join(folder)).expect("deploy") {
+            let name = format!("{folder}/{}", entry.expect("an entry").file_name().to_string_lossy());
+            let text = page(&name).lines().map(|line| line.trim_start_matches("# ").to_owned() + "\n").collect();
+            texts.push((name, text));
+        }
+    }
     let mut found = Vec::new();
-    for name in PAGES {
-        for block in blocks(&page(name), "sh") {
-            for line in block.lines() {
-                let line = line.split(" #").next().unwrap_or_default();
-                let words: Vec<&str> = line.split_whitespace().skip_while(|w| w.contains('=')).collect();
-                let rest = match words.as_slice() {
-                    ["difyprobe" | "target/release/difyprobe", rest @ ..] => rest,
-                    ["cargo", "run", "--release", "--", rest @ ..] => rest,
-                    _ => continue,
-                };
+    for (name, text) in texts {
+        for line in text.replace("\\\n", " ").lines() {
+            let line = line.trim().trim_start_matches("- ").trim_start_matches("run: ");
+            let words = shell_words(line);
+            let words: Vec<&str> = words.iter().map(String::as_str).skip_while(|w| is_assignment(w)).collect();
+            let rest = match words.as_slice() {
+                ["difyprobe" | "target/release/difyprobe", rest @ ..] => rest,
+                ["cargo", "run", "--release", "--", rest @ ..] => rest,
+                _ => continue,
+            };
+            // the words of the action come from whoever uses it
+            if rest.first().is_some_and(|word| !word.starts_with('$')) {
                 found.push((format!("{name}: {line}"), rest.iter().map(|w| (*w).to_owned()).collect()));
             }
         }
     }
     found
+}
+
+fn is_assignment(word: &str) -> bool {
+    word.split_once('=').is_some_and(|(name, _)| name.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+}
+
+/// The words of the first command of a line: quotes taken off, up to a comment, a pipe, a redirection or another command.
+fn shell_words(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    for c in line.chars() {
+        match (quote, c) {
+            (Some(q), c) if c == q => quote = None,
+            (Some(_), c) => word.get_or_insert_default().push(c),
+            (None, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            (None, '#') if word.is_none() => break,
+            (None, '|' | '&' | ';' | '>' | '<') => break,
+            (None, c) if c.is_whitespace() => words.extend(word.take()),
+            (None, c) => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+#[test]
+fn words_are_taken_from_shell_lines_as_a_shell_takes_them() {
+    let words = |line: &str| shell_words(line).join("|");
+    assert_eq!(words("a 'b c' --d=\"e f\" # g"), "a|b c|--d=e f");
+    assert_eq!(words("a b > c && d"), "a|b");
+    assert_eq!(words("a '' x#y | head"), "a||x#y");
 }
 
 #[test]
@@ -129,17 +174,42 @@ fn the_drawing_of_the_floors_names_every_module() {
 }
 
 #[test]
-fn flags_that_the_pages_use_exist() {
+fn command_lines_in_the_pages_the_action_and_the_deployments_are_understood() {
     let commands = commands();
-    assert!(commands.len() >= 8, "only {} commands found", commands.len());
-    for (place, words) in commands {
-        let Some(command) = words.first() else { continue };
-        let help = Command::cargo_bin("difyprobe").expect("built").args([command, "--help"]).assert().success();
-        let help = String::from_utf8_lossy(&help.get_output().stdout).into_owned();
-        for flag in words.iter().filter(|w| w.starts_with("--")) {
-            let flag = flag.split('=').next().unwrap_or_default();
-            assert!(help.contains(flag), "{place}: `{command}` has no {flag}");
+    assert!(commands.len() >= 60, "only {} commands found", commands.len());
+    let wrong: Vec<String> = commands
+        .iter()
+        .filter_map(|(place, words)| {
+            let words: Vec<&str> = std::iter::once("difyprobe").chain(words.iter().map(String::as_str)).collect();
+            difyprobe::cli::understands(&words).err().map(|error| format!("{place}\n{error}"))
+        })
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn settings_in_the_pages_are_clean() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut seen = 0;
+    for name in pages() {
+        for block in blocks(&page(&name), "toml") {
+            seen += 1;
+            let path = folder.path().join("difyprobe.toml");
+            std::fs::write(&path, &block).expect("written");
+            let ran = Command::cargo_bin("difyprobe").expect("built").arg("lint").arg(&path).assert();
+            let said = String::from_utf8_lossy(&ran.get_output().stdout).into_owned();
+            assert!(said.contains("no problems"), "{name}\n{said}");
         }
+    }
+    assert!(seen >= 1, "no settings found");
+}
+
+/// Every page can be reached from the README.
+#[test]
+fn no_page_is_an_orphan() {
+    let all: String = pages().iter().map(|name| page(name)).collect();
+    for name in pages().iter().filter_map(|name| name.strip_prefix("docs/")) {
+        assert!(all.contains(&format!("({name}")) || all.contains(&format!("(docs/{name}")), "nothing links to {name}");
     }
 }
 
@@ -197,4 +267,25 @@ fn the_sample_report_is_of_the_present_layout() {
         .map(|e| e.expect("an entry").metadata().expect("a file").len())
         .sum();
     assert!(size < 600_000, "{size} bytes");
+}
+
+/// The version of Rust that Cargo.toml states is the one that images, recipes and pages name.
+#[test]
+fn the_stated_version_of_rust_is_the_same_everywhere() {
+    let cargo = page("Cargo.toml");
+    let stated = cargo.lines().find_map(|l| l.strip_prefix("rust-version = ")).expect("stated").trim_matches('"');
+    assert!(page("Dockerfile").contains(&format!("FROM rust:{stated}-")), "Dockerfile");
+    assert!(page("docs/ci.md").contains(&format!("image: rust:{stated}-")), "docs/ci.md");
+    for name in ["README.md", "docs/quickstart.md"] {
+        assert!(page(name).contains(&format!("Rust {stated}")), "{name}");
+    }
+}
+
+/// A finished image holds one file of ours: whatever the binary needs is in it.
+#[test]
+fn the_image_takes_the_binary_alone() {
+    let text = page("Dockerfile");
+    let last = text.rsplit("\nFROM ").next().unwrap_or_default();
+    let copies: Vec<&str> = last.lines().filter(|l| l.starts_with("COPY") || l.starts_with("ADD")).collect();
+    assert_eq!(copies.len(), 1, "{copies:?}");
 }

@@ -2,7 +2,7 @@
 
 use difyprobe::emulator::all_mutants;
 use difyprobe::rules::catalogue;
-use difyprobe::suite::{builtin, catalogue::page, real_bugs};
+use difyprobe::suite::{builtin, catalogue::page, profiles_page, real_bugs};
 use std::path::Path;
 
 /// `UPDATE_GOLDEN=1` writes the page anew (read the difference before you commit it).
@@ -46,4 +46,22 @@ fn the_page_of_real_bugs_is_the_one_generated_from_the_mutants() {
     }
     let stored = std::fs::read_to_string(&path).unwrap_or_default();
     assert!(stored == wanted, "docs/real-bugs.md is stale: run the tests once with UPDATE_GOLDEN=1 and review it");
+}
+
+/// `UPDATE_GOLDEN=1` writes the page anew (read the difference before you commit it).
+#[test]
+fn the_page_of_profiles_is_the_one_generated_from_their_rows() {
+    let wanted = profiles_page::page();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/profiles.md");
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(&path, &wanted).expect("docs/ can be written");
+    }
+    let stored = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(stored == wanted, "docs/profiles.md is stale: run the tests once with UPDATE_GOLDEN=1 and review it");
+    for profile in difyprobe::profile::PROFILES {
+        assert!(wanted.contains(&format!("| `{}` |", profile.id)), "{}", profile.id);
+        for known in profile.all_known() {
+            assert!(wanted.contains(&format!("| [`{}`]", known.rule)), "{}", known.rule);
+        }
+    }
 }

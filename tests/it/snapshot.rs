@@ -33,7 +33,7 @@ fn entry(step: &str, canonical: &str) -> Entry {
 }
 
 fn ran(scenarios: &[&str]) -> Coverage {
-    Coverage { ran: scenarios.iter().map(|s| ((*s).to_owned(), String::new())).collect(), known: None }
+    Coverage { ran: scenarios.iter().map(|s| ((*s).to_owned(), String::new())).collect(), known: None, files: None }
 }
 
 fn compare(folder: &SnapshotFolder, entries: Vec<Entry>, mode: Mode) -> Vec<Verdict> {
@@ -195,6 +195,7 @@ fn a_scenario_that_ran_on_one_app_misses_nothing_of_another() {
     let on = |apps: &[&str]| Coverage {
         ran: apps.iter().map(|app| ("chat.turns".to_owned(), (*app).to_owned())).collect(),
         known: Some(vec!["chat.turns".to_owned()]),
+        files: None,
     };
     folder.compare(vec![of("chat"), of("agent")], &on(&["chat", "agent"]), Mode::Update).unwrap();
     let one = folder.compare(vec![of("chat")], &on(&["chat"]), Mode::Check).unwrap();

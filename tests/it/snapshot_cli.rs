@@ -8,8 +8,8 @@ use std::process::{Child, Command, Output, Stdio};
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_difyprobe");
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
-const PROFILES: [&str; 3] = ["documented", "dify-0.15", "dify-1.12"];
+pub const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub const PROFILES: [&str; 4] = ["documented", "dify-0.15", "dify-1.12", "dify-1.13"];
 /// Breaks one member of every blocking chat answer.
 const MUTANT: &str = "chat.blocking.shape/no-mode";
 
@@ -32,7 +32,7 @@ fn project() -> TempDir {
 }
 
 /// The binary, away from the settings of whoever runs the tests.
-fn difyprobe(dir: &Path, args: &[&str]) -> Command {
+pub fn difyprobe(dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(BINARY);
     command.current_dir(dir).args(args);
     for (name, _) in std::env::vars_os() {
@@ -44,10 +44,10 @@ fn difyprobe(dir: &Path, args: &[&str]) -> Command {
     command
 }
 
-struct Said {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub struct Said {
+    pub code: Option<i32>,
+    pub out: String,
+    pub err: String,
 }
 
 impl From<Output> for Said {
@@ -59,33 +59,33 @@ impl From<Output> for Said {
 
 impl Said {
     #[track_caller]
-    fn exits(&self, code: i32) -> &Said {
+    pub fn exits(&self, code: i32) -> &Said {
         assert_eq!(self.code, Some(code), "stdout:\n{}\nstderr:\n{}", self.out, self.err);
         self
     }
 
     #[track_caller]
-    fn says(&self, text: &str) -> &Said {
+    pub fn says(&self, text: &str) -> &Said {
         assert!(self.out.contains(text), "no {text:?} in stdout:\n{}\nstderr:\n{}", self.out, self.err);
         self
     }
 }
 
 /// A scenario of two blocking turns and a stream: fast, and enough where the whole suite adds nothing.
-const PARITY: &str = "scenarios/conformance/chat-parity.yaml";
+pub const PARITY: &str = "scenarios/conformance/chat-parity.yaml";
 
-fn snapshot(dir: &Path, args: &[&str]) -> Said {
+pub fn snapshot(dir: &Path, args: &[&str]) -> Said {
     let mut all = vec!["snapshot", PARITY];
     all.extend(args);
     difyprobe(dir, &all).output().unwrap().into()
 }
 
-fn snap(dir: &Path, name: &str) -> PathBuf {
+pub fn snap(dir: &Path, name: &str) -> PathBuf {
     dir.join("snapshots/documented").join(name)
 }
 
 /// Every file below the folder with its content.
-fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut files = BTreeMap::new();
     let mut folders = vec![dir.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -103,7 +103,7 @@ fn tree(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Names what differs; the trees themselves are too large to print.
 #[track_caller]
-fn assert_same(now: &BTreeMap<PathBuf, Vec<u8>>, before: &BTreeMap<PathBuf, Vec<u8>>) {
+pub fn assert_same(now: &BTreeMap<PathBuf, Vec<u8>>, before: &BTreeMap<PathBuf, Vec<u8>>) {
     let text = |bytes: Option<&Vec<u8>>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
     let all = now.keys().chain(before.keys());
     let different = all.filter(|path| now.get(*path) != before.get(*path));
@@ -112,14 +112,14 @@ fn assert_same(now: &BTreeMap<PathBuf, Vec<u8>>, before: &BTreeMap<PathBuf, Vec<
 }
 
 /// An emulator of its own process, gone with the value.
-struct Served {
+pub struct Served {
     child: Child,
     base_url: String,
     chat: String,
 }
 
 impl Served {
-    fn new(args: &[&str]) -> Served {
+    pub fn new(args: &[&str]) -> Served {
         let mut all = vec!["serve", "--json"];
         all.extend(args);
         let mut child = difyprobe(Path::new(ROOT), &all).stdout(Stdio::piped()).spawn().unwrap();
@@ -130,7 +130,7 @@ impl Served {
         Served { base_url: text("/base_url"), chat: format!("chat={}", text("/apps/chat")), child }
     }
 
-    fn target(&self) -> [&str; 4] {
+    pub fn target(&self) -> [&str; 4] {
         ["--base-url", &self.base_url, "--app", &self.chat]
     }
 }
@@ -170,6 +170,11 @@ fn the_embedded_emulator_is_as_committed_as_dify_0_15() {
 #[test]
 fn the_embedded_emulator_is_as_committed_as_dify_1_12() {
     committed_are_the_same("dify-1.12");
+}
+
+#[test]
+fn the_embedded_emulator_is_as_committed_as_dify_1_13() {
+    committed_are_the_same("dify-1.13");
 }
 
 #[test]
@@ -215,7 +220,7 @@ fn what_changed_waits_for_review_until_it_is_accepted_or_gone() {
     let reviewed = fs::read_to_string(snap(dir.path(), name)).unwrap();
     let server = Served::new(&["--mutant", MUTANT]);
     let target = server.target();
-    snapshot(dir.path(), &target).exits(6).says("1 to review: `cargo insta review`");
+    snapshot(dir.path(), &target).exits(6).says("1 to review: `difyprobe review`");
     assert_eq!(fs::read_to_string(snap(dir.path(), name)).unwrap(), reviewed);
     assert!(!fs::read_to_string(&waiting).unwrap().contains("\"mode\": \"chat\""));
 

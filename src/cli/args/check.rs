@@ -1,6 +1,7 @@
 //! `check`, `judge`, `selftest`, `rules`, `lint`.
 
 use super::common::{OutputArgs, TargetArgs};
+use super::value::profile;
 use clap::{Args as ClapArgs, Subcommand};
 use std::path::PathBuf;
 
@@ -46,7 +47,7 @@ pub struct JudgeArgs {
     #[arg(required = true)]
     pub transcripts: Vec<PathBuf>,
     /// Expectations; auto takes the recorded profile, else the server's version
-    #[arg(long, default_value = "auto", value_name = "PROFILE")]
+    #[arg(long, default_value = "auto", value_name = "PROFILE", value_parser = profile)]
     pub profile: String,
     /// Known deviations of the server's version fail too
     #[arg(long)]
@@ -103,7 +104,7 @@ pub enum RulesCommand {
 /// `lint`
 #[derive(ClapArgs)]
 pub struct LintArgs {
-    /// Scenario files, load files or folders
+    /// Scenario files, load files, folders of them, or a difyprobe.toml
     #[arg(required = true)]
     pub files: Vec<PathBuf>,
 }

@@ -1,6 +1,6 @@
 //! What several commands take: the server, and how results are shown.
 
-use super::value::positive;
+use super::value::{positive, profile};
 use clap::{Args as ClapArgs, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub struct TargetArgs {
     #[arg(long, value_name = "MODE=KEY")]
     pub app: Vec<String>,
     /// Expectations: auto, documented, dify-0.15, dify-1.12, dify-1.13
-    #[arg(long, default_value = "auto", value_name = "PROFILE")]
+    #[arg(long, default_value = "auto", value_name = "PROFILE", value_parser = profile)]
     pub profile: String,
     /// Seed of everything made up; the same seed sends the same requests
     #[arg(long, value_name = "N")]
@@ -38,7 +38,8 @@ pub struct TargetArgs {
 /// How results are shown and written.
 #[derive(ClapArgs, Clone)]
 pub struct OutputArgs {
-    /// Also write a report as json, junit, html, markdown, sarif, tap, github or gitlab; PATH - is stdout; repeatable
+    /// Also write a report as json, junit, html, markdown, sarif, tap, github or gitlab, of a load also as hlog or csv;
+    /// PATH - is stdout; repeatable
     #[arg(long, value_name = "FORMAT=PATH")]
     pub report: Vec<String>,
     /// Folder of the reports that every run writes

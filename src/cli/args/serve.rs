@@ -1,6 +1,6 @@
 //! `serve`.
 
-use super::value::duration;
+use super::value::{duration, served_profile};
 use clap::Args as ClapArgs;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ pub struct ServeArgs {
     #[arg(long, value_name = "KEY", requires = "model")]
     pub model_key: Option<String>,
     /// Server to imitate: documented, dify-0.15, dify-1.12, dify-1.13
-    #[arg(long, default_value = "documented", value_name = "PROFILE")]
+    #[arg(long, default_value = "documented", value_name = "PROFILE", value_parser = served_profile)]
     pub profile: String,
     /// Break one promise; `difyprobe selftest --list` names the mutants
     #[arg(long, value_name = "ID")]
@@ -50,6 +50,10 @@ pub struct ServeArgs {
     /// Write when what was sent to a file, one line of JSON for each generation; see docs/emulator.md
     #[arg(long, value_name = "FILE")]
     pub record: Option<PathBuf>,
+    /// Write DIFY_BASE_URL, DIFY_API_KEY (of the first app) and DIFY_MODE_KEY of every app to a file once it listens: for
+    /// shells and CI servers
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub env: Option<PathBuf>,
     /// Print one line of JSON instead of text
     #[arg(long)]
     pub json: bool,

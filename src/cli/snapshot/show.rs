@@ -1,19 +1,37 @@
 //! What is said about a comparison: a line and a diff per difference, the counts, what to do next.
 
 use crate::report::escape;
-use crate::snapshot::{Mode, State, Verdict};
+use crate::snapshot::{Mode, SnapshotFolder, State, Verdict};
 use std::collections::HashMap;
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+
+/// What to do about what waits.
+pub const HOW: &str = "`difyprobe review` shows them one by one; without a terminal `difyprobe snapshot accept` or `reject` \
+                       (all, or NAME..)";
 
 /// Prints it; colours only on a terminal.
-pub fn print(verdicts: &[Verdict], mode: Mode, folder: &Path) {
+pub fn print(verdicts: &[Verdict], mode: Mode, folder: &SnapshotFolder) {
     let stdout = std::io::stdout();
     let color = stdout.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|v| v.is_empty());
     let here = std::env::current_dir().unwrap_or_default();
-    let folder = folder.strip_prefix(&here).unwrap_or(folder).display().to_string();
+    let path = folder.path();
+    let shown = path.strip_prefix(&here).unwrap_or(path).display().to_string();
+    let neighbours = if mode == Mode::Update { Vec::new() } else { folder.neighbours() };
+    let text = render(verdicts, mode, &shown, color) + &first_time(verdicts, &shown, &neighbours);
     // A closed pipe (`| head`) is no reason to fail.
-    let _ = stdout.lock().write_all(render(verdicts, mode, &folder, color).as_bytes());
+    let _ = stdout.lock().write_all(text.as_bytes());
+}
+
+/// Where all is new, it may be meant to be compared with what another target said: a server after its upgrade.
+fn first_time(verdicts: &[Verdict], folder: &str, neighbours: &[String]) -> String {
+    let all_new = !verdicts.is_empty() && verdicts.iter().all(|v| v.state == State::New);
+    match neighbours {
+        [name, ..] if all_new => format!(
+            "nothing was reviewed in {folder} so far; to compare with another target's snapshots ({}): --name {name}\n",
+            neighbours.join(", ")
+        ),
+        _ => String::new(),
+    }
 }
 
 fn render(verdicts: &[Verdict], mode: Mode, folder: &str, color: bool) -> String {
@@ -47,10 +65,22 @@ fn head(verdict: &Verdict, color: bool) -> String {
     };
     let place = verdict.place.as_deref().map(|place| format!("  ({place})")).unwrap_or_default();
     let rest = escape::terminal(&format!("{}{place}", verdict.name));
-    if color { format!("{code}{word:8}\x1b[0m {rest}\n") } else { format!("{word:8} {rest}\n") }
+    let alike = alike(verdict).map(|text| format!("    {}\n", escape::terminal(&text))).unwrap_or_default();
+    if color { format!("{code}{word:8}\x1b[0m {rest}\n{alike}") } else { format!("{word:8} {rest}\n{alike}") }
 }
 
-fn diff_line(line: &str, color: bool) -> String {
+/// Said of what looks renamed.
+fn alike(verdict: &Verdict) -> Option<String> {
+    let alike = verdict.alike.as_ref()?;
+    let how = if alike.equal { "the same text as" } else { "nearly the same text as" };
+    Some(match verdict.state {
+        State::New => format!("{how} {}, which has no step now: was it renamed?", alike.name),
+        _ => format!("{how} {}, which is new: was it renamed?", alike.name),
+    })
+}
+
+/// A line of a unified diff, indented, in its colour.
+pub fn diff_line(line: &str, color: bool) -> String {
     let text = escape::terminal(line);
     let code = match line.as_bytes().first() {
         Some(b'+') => "\x1b[32m",
@@ -62,7 +92,7 @@ fn diff_line(line: &str, color: bool) -> String {
 }
 
 /// The changed lines alone: one change of a server shows in many snapshots, each at another place.
-fn essence(diff: &str) -> String {
+pub fn essence(diff: &str) -> String {
     let body = diff.lines().filter(|line| !line.starts_with("--- ") && !line.starts_with("+++ "));
     let mut lines: Vec<&str> = body.filter(|line| line.starts_with(['+', '-'])).collect();
     lines.sort_unstable();
@@ -91,9 +121,7 @@ fn hints(verdicts: &[Verdict], mode: Mode) -> String {
     let waiting = count(verdicts, State::New) + count(verdicts, State::Changed);
     match (waiting, mode) {
         (0, _) => {}
-        (n, Mode::Review) => out.push_str(&format!(
-            "{n} to review: `cargo insta review` shows them one by one, `difyprobe snapshot --update` accepts all\n"
-        )),
+        (n, Mode::Review) => out.push_str(&format!("{n} to review: {HOW}\n")),
         (_, Mode::Check) => {
             out.push_str("nothing was written; without --check the same command lays them out for review\n")
         }
@@ -104,8 +132,14 @@ fn hints(verdicts: &[Verdict], mode: Mode) -> String {
     }
     if count(verdicts, State::Orphan) > 0 {
         out.push_str(
-            "orphaned: no built-in scenario has this id; `git rm` the snapshot unless it is of a scenario of yours\n",
+            "orphaned: no scenario has this id; `git rm` the snapshot unless it is of a scenario that was not named here\n",
         );
+    }
+    let renamed = verdicts.iter().filter(|v| v.state != State::New && v.alike.is_some()).count();
+    if renamed > 0 {
+        out.push_str(&format!(
+            "renamed: {renamed} of those look like new ones; `git mv OLD.snap NEW.snap` keeps their history, nothing is moved by itself\n"
+        ));
     }
     out
 }
@@ -116,7 +150,7 @@ mod tests {
 
     fn verdict(name: &str, state: State, diff: Option<&str>) -> Verdict {
         let place = matches!(state, State::New | State::Changed).then(|| "chat.yaml:3:5".to_owned());
-        Verdict { name: name.to_owned(), place, state, diff: diff.map(str::to_owned) }
+        Verdict { name: name.to_owned(), place, state, diff: diff.map(str::to_owned), alike: None }
     }
 
     const DIFF: &str = "--- reviewed\n+++ this run\n@@ -1,2 +1,2 @@\n a\n-b\n+c\n";
@@ -150,7 +184,7 @@ mod tests {
     #[test]
     fn each_state_says_what_to_do_next() {
         let said = |state, mode| render(&[verdict("x", state, None)], mode, "s", false);
-        assert!(said(State::New, Mode::Review).contains("cargo insta review"));
+        assert!(said(State::New, Mode::Review).contains("difyprobe review"));
         assert!(said(State::New, Mode::Update).contains("git diff"));
         assert!(said(State::Missing, Mode::Check).contains("git rm"));
         assert!(said(State::Orphan, Mode::Check).contains("git rm"));
