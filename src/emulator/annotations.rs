@@ -75,8 +75,9 @@ impl Core {
             drop(state);
             return Ok(self.json(200, &self.store_annotation(app, question, answer, now)));
         }
+        let before = row(annotation);
         (annotation.question, annotation.answer) = (question, answer);
-        let document = row(annotation);
+        let document = if self.broken(Fault::AnnotationPutTellsOld) { before } else { row(annotation) };
         drop(state);
         Ok(self.json(200, &document))
     }
@@ -87,6 +88,9 @@ impl Core {
         let at = state.annotations.iter().position(|a| a.id == id).ok_or_else(unknown)?;
         state.annotations.remove(at);
         drop(state);
+        if self.broken(Fault::AnnotationDeleteTells) {
+            return Ok(self.json(200, &json!({ "result": "success" })));
+        }
         Ok(Answer { status: 204, headers: self.headers("application/json", true), body: Vec::new() })
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Symptoms that a mutant of a rule already shows are not repeated: that mutant names the issues ([`Mutant::bug`]).
 
-use super::config::AppKind::{AdvancedChat, WorkflowLlm};
+use super::config::AppKind::{AdvancedChat, Workflow, WorkflowLlm};
 use super::config::Profile;
 use super::fault::Fault;
 use super::mutants::{Mutant, mutant};
@@ -108,6 +108,9 @@ static BUG_MUTANTS: &[Mutant] = &[
     mutant(Fault::ChatflowBlockingEmpty, "bug/chatflow-blocking-empty",
         &["chat.parity", "messages.answer.matches"],
         "the blocking answer of a chatflow is empty although its run succeeded").of(AdvancedChat).seen("issue 33721"),
+    mutant(Fault::WorkflowBlockingEmpty, "bug/workflow-blocking-empty",
+        &["workflow.parity"],
+        "the outputs of a blocking workflow are null although its run succeeded").of(Workflow).seen("issue 33721"),
     mutant(Fault::AnnotationEmptyInBlocking, "bug/annotation-empty-in-blocking",
         &["annotation.reply"],
         "a blocking turn that an annotation answers has an empty answer").seen("issue 6201"),

@@ -120,6 +120,10 @@ impl Core {
         {
             members.remove("status");
         }
+        if self.broken(Fault::NotFoundInHtml) && refusal.code == "not_found" {
+            let headers = self.headers("text/html; charset=utf-8", false);
+            return Answer { status: 404, headers, body: HTML_404.as_bytes().to_vec() };
+        }
         let mut answer = self.json(refusal.status, &body);
         if refusal.status == 401 {
             answer.headers.push(("www-authenticate", "Bearer realm=\"api\"".to_owned()));

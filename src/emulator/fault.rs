@@ -75,6 +75,7 @@ pub enum Fault {
     RawAudio,
     // errors
     NotFoundWithoutStatus,
+    NotFoundInHtml,
     CamelCaseCode,
     MalformedLastId500,
     RenameErrorsWith200,
@@ -125,12 +126,15 @@ pub enum Fault {
     MessageFilesEmpty,
     PiecesAsFiles,
     EndUserUnnamed,
+    EndUserOfAnotherId,
     // speech
     SpeechWhenDisabled,
     VoiceAsJson,
     // site and annotations
     SiteWithoutLanguage,
     AnnotationPutCreates,
+    AnnotationDeleteTells,
+    AnnotationPutTellsOld,
     AnnotationPageUncapped,
     AnnotationNotInBlocking,
     // other modes: chatflows
@@ -153,6 +157,7 @@ pub enum Fault {
     ThoughtsForgotten,
     AgentKeepsLastChunk,
     AgentTextAsFile,
+    AgentTextAsMessage,
     // other modes: workflows
     RunDataIdIsWorkflow,
     StatusSuccess,
@@ -262,6 +267,7 @@ pub enum Fault {
     ChatflowBlockingStreams,
     BlockingFirstToken,
     ChatflowBlockingEmpty,
+    WorkflowBlockingEmpty,
     AnnotationEmptyInBlocking,
     TotalTokensZero,
 }

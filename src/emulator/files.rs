@@ -206,12 +206,13 @@ impl Core {
     pub(super) fn end_user(&self, app: usize, id: &str) -> Result<Answer, Refusal> {
         let user = self.state(app).end_users.get(id).cloned();
         let user = user.ok_or_else(|| Refusal::new(404, "end_user_not_found", "End user not found."))?;
-        let unnamed = self.broken(Fault::EndUserUnnamed);
+        let (unnamed, other) = (self.broken(Fault::EndUserUnnamed), self.broken(Fault::EndUserOfAnotherId));
         let time = format!("{}Z", iso(1_700_000_000));
         Ok(self.json(
             200,
             &json!({
-                "id": id, "tenant_id": TENANT, "app_id": pseudo_uuid(&app), "type": "service_api",
+                "id": if other { pseudo_uuid(&id) } else { id.to_owned() }, "tenant_id": TENANT,
+                "app_id": pseudo_uuid(&app), "type": "service_api",
                 "external_user_id": if unnamed { Value::Null } else { json!(user) },
                 "name": null, "is_anonymous": user == DEFAULT_USER,
                 "session_id": if unnamed { id } else { user.as_str() },

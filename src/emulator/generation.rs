@@ -235,7 +235,7 @@ impl Generation {
     /// The event of a piece of the answer, under the name the server gives it.
     fn piece_event(&self, text: &str) -> Map<String, Value> {
         let ids = &self.opening.ids;
-        if self.mode().thinks() {
+        if self.mode().thinks() && !self.core.broken(Fault::AgentTextAsMessage) {
             return agent::message_event(ids, text);
         }
         let mut event = replies::message_event(ids, text);

@@ -88,6 +88,9 @@ static MODE_MUTANTS: &[Mutant] = &[
     mutant(Fault::AgentTextAsFile, "agent.message-file/text",
         &["agent.message-file"],
         "the first piece of an agent's answer is sent as message_file").of(AgentChat),
+    mutant(Fault::AgentTextAsMessage, "agent.stream.grammar/plain-messages",
+        &["agent.stream.grammar"],
+        "the text of agents comes in message events").of(AgentChat),
     // workflows
     mutant(Fault::RunDataIdIsWorkflow, "workflow.blocking.shape/workflow-id",
         &["workflow.blocking.shape"],
