@@ -240,7 +240,9 @@ fn servers_that_cannot_be_asked_are_named_and_the_other_is_left_alone() {
     let flags: Vec<String> = server.chat_flags().into_iter().chain(["--candidate".into(), gone.clone()]).collect();
     let ran = place.run(&diff(&names, &flags, &[])).exits(3).says(&["nothing was compared: B: ", &nobody.to_string()]);
     assert!(ran.stdout.is_empty() && !place.path().join("reports/diff.json").exists(), "{}", ran.stdout);
-    let flags = ["--base-url", &gone, "--api-key", "app-x", "--candidate", &server.base_url].map(str::to_owned);
+    let (to, key) = (&server.base_url, &server.chat);
+    let flags = ["--base-url", &gone, "--api-key", "app-x", "--candidate", to, "--candidate-api-key", key];
+    let flags = flags.map(str::to_owned);
     place.run(&diff(&names, &flags, &[])).exits(3).says(&["nothing was compared: A: ", &nobody.to_string()]);
 }
 
@@ -259,7 +261,10 @@ fn what_is_typed_wrong_is_refused_before_anything_is_sent() {
     refused(&["a.json", "b.json"], &["cannot read 'a.json'"]);
     refused(&with(&["--candidate", "dify.example/v1"]), &["--candidate: ", "no scheme"]);
     refused(&with(&["--candidate", "http://h/v1", "--candidate-app", "chat"]), &["--candidate-app number 1", "no `=`"]);
-    refused(&with(&["--candidate", "http://h/v1", "--candidate-profile", "x"]), &["--candidate-profile x: unknown"]);
+    refused(
+        &with(&["--candidate", "http://h/v1", "--candidate-profile", "x"]),
+        &["'--candidate-profile <PROFILE>'", "unknown profile"],
+    );
     refused(&with(&["--candidate", "http://h/v1", "--ignore", "metadata"]), &["--ignore `metadata`", "'$.metadata'"]);
     refused(
         &with(&["--candidate", "http://h/v1", "--ignore-kind", "words"]),

@@ -491,7 +491,11 @@ async fn files(api: &Api<'_>) {
     let history = api.messages("filer", &streamed.conversation(), "").await;
     v.note("files.message-files", history.rows()[0]["message_files"][0]["belongs_to"] == "user");
     let uploader = api.get(&format!("/end-users/{}", uploaded.member("created_by"))).await;
-    v.note("end-user.lookup", uploader.status == 404 || uploader.json["external_user_id"] == "filer");
+    let (named, asked_for) = (&uploader.json["external_user_id"], &uploader.json["id"]);
+    v.note(
+        "end-user.lookup",
+        uploader.status == 404 || (named == "filer" && *asked_for == uploaded.json["created_by"]),
+    );
 }
 
 async fn speech(chat: &Api<'_>, completion: &Api<'_>) {
@@ -509,12 +513,15 @@ async fn annotations(api: &Api<'_>) {
     let created = api.post("/apps/annotations", &json!({"question": "mark one", "answer": "A"})).await;
     let path = format!("/apps/annotations/{}", created.member("id"));
     let change = json!({"question": "mark two", "answer": "B"});
-    api.send(api.request("PUT", &path).bearer_auth(&api.key).json(&change)).await;
+    let changed = api.send(api.request("PUT", &path).bearer_auth(&api.key).json(&change)).await;
+    v.note("annotation.crud", changed.json["answer"] == "B");
     let found = api.get("/apps/annotations?keyword=mark").await;
     v.note("annotation.crud", created.status == 201 && found.column("question") == ["mark two"]);
     v.note("annotation.list.cap", api.get("/apps/annotations?limit=1000").await.rows().len() <= 100);
     let asked = api.turn("asker", "", "mark two", "blocking").await;
     v.note("annotation.reply", asked.text() == "B");
+    let gone = api.send(api.request("DELETE", &path).bearer_auth(&api.key)).await;
+    v.note("annotation.crud", gone.status == 204);
 }
 
 /// The rules that hold on the healthy server and not on the mutant.

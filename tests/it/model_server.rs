@@ -155,7 +155,7 @@ fn a_bad_app_file_is_shown_with_place_and_remedy() {
     let missing = place.run(&["serve", "--app", "missing.yaml"]).exits(2);
     assert!(missing.stderr.contains("missing.yaml"), "{}", missing.stderr);
     let mode = place.run(&["serve", "--app", "chatt"]).exits(2);
-    assert!(mode.stderr.contains("or the file of an app"), "{}", mode.stderr);
+    assert!(mode.stderr.contains("did you mean `chat`?"), "{}", mode.stderr);
 }
 
 #[test]
