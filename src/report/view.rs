@@ -18,7 +18,7 @@ pub const OUTCOMES: [(Outcome, &str); 9] = [
 ];
 
 /// Metrics that a short latency table shows.
-const MAIN_METRICS: [&str; 5] = ["ttfb", "ttfe", "ttft", "e2e", "e2e_sched"];
+const MAIN_METRICS: [&str; 3] = ["ttft", "e2e", "e2e_sched"];
 
 /// The word of an outcome, as in [`OUTCOMES`].
 pub fn word(outcome: Outcome) -> &'static str {
