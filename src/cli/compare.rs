@@ -3,16 +3,18 @@
 use super::args::CompareArgs;
 use super::exit::{Exit, Failure};
 use super::output::{chain, style_of};
+use super::papers::{self, Paper, Papers};
 use crate::metrics::compare::{Change, CompareOptions, Comparison, Measured, compare};
 use crate::metrics::summary::{LoadSummary, SloState};
 use crate::report::terminal;
-use crate::store::{self, OutputFile};
+use crate::store;
 use std::path::Path;
 
 /// Compares run B with run A and prints what differs.
 pub fn run(args: CompareArgs) -> Result<Exit, Failure> {
-    let json = args.json.as_deref().map(OutputFile::open_early).transpose();
-    let json = json.map_err(|e| Failure::usage(format!("--json: {}", chain(&e))))?;
+    let older = args.json.iter().map(|path| format!("json={path}"));
+    let asked: Vec<String> = args.report.iter().cloned().chain(older).collect();
+    let papers = Papers::open_of(&[Paper::Json], &asked, None)?;
     let options = CompareOptions {
         relative: args.threshold,
         absolute_us: args.floor.as_secs_f64() * 1e6,
@@ -36,10 +38,7 @@ pub fn run(args: CompareArgs) -> Result<Exit, Failure> {
             .push(format!("{name} is invalid: its generator was the bottleneck, so this compares generators"));
     }
     println!("{}", terminal::comparison(&comparison, &style_of(args.color, args.verbose)).trim_end());
-    if let Some(file) = json {
-        let text = serde_json::to_vec_pretty(&comparison).map_err(Failure::internal)?;
-        file.write(&text).map_err(|e| Failure::usage(format!("--json: {}", chain(&e))))?;
-    }
+    papers.write(|_| papers::json(&comparison))?;
     Ok(exit(&comparison, !invalid.is_empty()))
 }
 

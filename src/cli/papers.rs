@@ -1,11 +1,11 @@
-//! Report files of commands that compare: JSON, Markdown and HTML.
+//! Files of commands that write something else than the report of a run: JSON, Markdown and HTML.
 
 use super::exit::Failure;
 use super::output::chain;
 use crate::store::OutputFile;
 use std::path::{Path, PathBuf};
 
-/// A format of `diff` and `matrix`.
+/// A format of the commands that write no report of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Paper {
     /// Everything, for machines.
@@ -25,6 +25,11 @@ pub struct Papers(Vec<(Paper, OutputFile)>);
 impl Papers {
     /// Opens `FOLDER/NAME.{json,md,html}`, where a folder is given, and the files asked for.
     pub fn open(asked: &[String], always: Option<(&Path, &str)>) -> Result<Papers, Failure> {
+        Papers::open_of(&[Paper::Json, Paper::Markdown, Paper::Html], asked, always)
+    }
+
+    /// As [`Papers::open`], of a command that has these formats only.
+    pub fn open_of(formats: &[Paper], asked: &[String], always: Option<(&Path, &str)>) -> Result<Papers, Failure> {
         let mut files: Vec<(Paper, PathBuf, String)> = Vec::new();
         if let Some((folder, name)) = always {
             let file = |(_, paper, extension): (&str, Paper, &str)| {
@@ -33,7 +38,7 @@ impl Papers {
             files.extend(NAMES.map(file));
         }
         for text in asked {
-            let (paper, path) = parse(text)?;
+            let (paper, path) = parse(formats, text)?;
             files.push((paper, path, format!("--report {text}")));
         }
         let open = |(paper, path, flag): (Paper, PathBuf, String)| {
@@ -55,14 +60,16 @@ impl Papers {
     }
 }
 
-fn parse(text: &str) -> Result<(Paper, PathBuf), Failure> {
-    let bad = |why: &str| Failure::usage(format!("--report {text}: {why}; write FORMAT=PATH, e.g. html=out.html"));
+fn parse(formats: &[Paper], text: &str) -> Result<(Paper, PathBuf), Failure> {
+    let bad = |why: &str| Failure::usage(format!("--report {text}: {why}; write FORMAT=PATH, e.g. json=out.json"));
     let (format, path) = text.split_once('=').ok_or_else(|| bad("no `=`"))?;
     if path.is_empty() {
         return Err(bad("no path"));
     }
-    let known = NAMES.iter().find(|(name, _, _)| *name == format);
-    let (_, paper, _) = known.ok_or_else(|| bad("the formats of this command are json, markdown and html"))?;
+    let mut names = NAMES.iter().filter(|(_, paper, _)| formats.contains(paper));
+    let known = names.clone().map(|(name, _, _)| *name).collect::<Vec<_>>().join(", ");
+    let found = names.find(|(name, _, _)| *name == format);
+    let (_, paper, _) = found.ok_or_else(|| bad(&format!("this command writes {known}")))?;
     Ok((*paper, Path::new(path).to_owned()))
 }
 

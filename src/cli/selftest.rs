@@ -3,13 +3,11 @@
 use super::args::SelftestArgs;
 use super::exit::{Exit, Failure};
 use super::interrupt;
-use super::output::chain;
+use super::papers::{self, Paper, Papers};
 use crate::emulator::{self, Mutant};
-use crate::store::OutputFile;
 use crate::suite::matrix::{self, Matrix, Part};
 use crate::suite::{builtin, matrix_page};
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use tokio_util::sync::CancellationToken;
@@ -34,8 +32,7 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
         }
         return Ok(Exit::Pass);
     }
-    let json = open("--json", args.json.as_deref())?;
-    let markdown = open("--markdown", args.markdown.as_deref())?;
+    let papers = Papers::open_of(&[Paper::Json, Paper::Markdown], &asked(&args), None)?;
     let suite = builtin::conformance().map_err(|d| Failure::internal(format!("built-in scenario: {d:?}")))?;
     let runtime = tokio::runtime::Runtime::new().map_err(Failure::internal)?;
     let stop = CancellationToken::new();
@@ -55,14 +52,10 @@ pub fn run(args: SelftestArgs) -> Result<Exit, Failure> {
         eprint!("\r\x1b[2K");
     }
     print!("{}", text(&matrix, stop.is_cancelled()));
-    if let Some(file) = json {
-        let text = serde_json::to_vec_pretty(&matrix).map_err(Failure::internal)?;
-        file.write(&text).map_err(|e| Failure::usage(format!("--json: {}", chain(&e))))?;
-    }
-    if let Some(file) = markdown {
-        let text = matrix_page::page(&matrix);
-        file.write(text.as_bytes()).map_err(|e| Failure::usage(format!("--markdown: {}", chain(&e))))?;
-    }
+    papers.write(|paper| match paper {
+        Paper::Json => papers::json(&matrix),
+        Paper::Markdown | Paper::Html => Ok(matrix_page::page(&matrix)),
+    })?;
     match (stop.is_cancelled(), matrix.passes()) {
         (true, _) => Ok(Exit::Interrupted),
         (false, true) => Ok(Exit::Pass),
@@ -75,9 +68,11 @@ fn looks(looks: u32) -> String {
     if looks > 1 { format!("  (look {looks}, alone)") } else { String::new() }
 }
 
-fn open(flag: &str, path: Option<&Path>) -> Result<Option<OutputFile>, Failure> {
-    let opened = path.map(OutputFile::open_early).transpose();
-    opened.map_err(|e| Failure::usage(format!("{flag}: {}", chain(&e))))
+/// The files that were asked for, in one spelling.
+fn asked(args: &SelftestArgs) -> Vec<String> {
+    let older = [("json", &args.json), ("markdown", &args.markdown)];
+    let older = older.into_iter().filter_map(|(format, path)| Some(format!("{format}={}", path.as_ref()?)));
+    args.report.iter().cloned().chain(older).collect()
 }
 
 /// The matrix for people. What an interrupt cut short is left out: it says nothing about the rules.

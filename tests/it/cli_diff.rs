@@ -270,6 +270,9 @@ fn what_is_typed_wrong_is_refused_before_anything_is_sent() {
         &with(&["--candidate", "http://h/v1", "--ignore-kind", "words"]),
         &["words", "known are transport, status"],
     );
-    refused(&with(&["--candidate", "http://h/v1", "--report", "junit=x"]), &["json, markdown and html"]);
+    refused(
+        &with(&["--candidate", "http://h/v1", "--report", "junit=x"]),
+        &["this command writes json, markdown, html"],
+    );
     refused(&["--candidate", "http://h/v1"], &["no API key: set DIFY_CANDIDATE_API_KEY"]);
 }

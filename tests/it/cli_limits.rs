@@ -139,7 +139,7 @@ fn a_slower_server_is_told_from_the_same_one() {
     // a short run may be too short to be told from itself, but never proven to differ
     let same = place.run(&["compare", "reports/fast", "reports/fast"]);
     assert!(matches!(same.code, 0 | 3), "{}", same.stdout);
-    let ran = place.run(&["compare", "reports/fast", "reports/slow", "--json", "diff.json"]).exits(5);
+    let ran = place.run(&["compare", "reports/fast", "reports/slow", "--report", "json=diff.json"]).exits(5);
     ran.says(&["SLOWER", "ttft"]);
     place.run(&["compare", "reports/slow", "reports/fast"]).exits(0).says(&["FASTER"]);
     let diff: Value = serde_json::from_slice(&std::fs::read(place.path().join("diff.json")).unwrap()).unwrap();

@@ -7,7 +7,7 @@ use serde_json::Value;
 #[test]
 fn a_part_of_the_matrix_is_written_as_json_and_markdown_and_examines_no_healthy_server() {
     let place = Place::new();
-    let args = ["selftest", "messages.has-more", "--markdown", "out/matrix.md", "--json", "matrix.json"];
+    let args = ["selftest", "messages.has-more", "--report", "markdown=out/matrix.md", "--report", "json=matrix.json"];
     let ran = place.run(&args).exits(0).says(&["healthy servers are examined without a filter only"]);
     assert!(!ran.stdout.contains("healthy  ") && !ran.stdout.contains("unproven"), "{}", ran.stdout);
     let json: Value = serde_json::from_slice(&std::fs::read(place.path().join("matrix.json")).unwrap()).unwrap();
@@ -23,7 +23,11 @@ fn a_part_of_the_matrix_is_written_as_json_and_markdown_and_examines_no_healthy_
     }
     assert!(page.contains("**PASS**") && page.contains("## Healthy servers"), "{page}");
     place.write("file", "");
-    place.run(&["selftest", "--markdown", "file/matrix.md"]).exits(2).says(&["--markdown"]);
+    place
+        .run(&["selftest", "--report", "markdown=file/matrix.md"])
+        .exits(2)
+        .says(&["--report markdown=file/matrix.md"]);
+    place.run(&["selftest", "--report", "html=matrix.html"]).exits(2).says(&["this command writes json, markdown"]);
 }
 
 #[test]

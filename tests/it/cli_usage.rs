@@ -110,7 +110,7 @@ fn commands_and_ids_typed_wrong_get_a_suggestion() {
     near(&["serve", "--app", "chta"], "chat");
     near(&["serve", "--profile", "dify-1.21"], "dify-1.12");
     near(&["serve", "--mutant", "messages.has-more/full-pgae"], "messages.has-more/full-page");
-    refused(&place, &["selftest", "auth", "--json", "."], &["--json", "Is a directory"]);
+    refused(&place, &["selftest", "auth", "--report", "json=."], &["--report json=.", "Is a directory"]);
     refused(&place, &["selftest", "--at-once", "0"], &["--at-once"]);
     refused(&place, &["selftest", "no-such-mutant"], &["no mutant", "selftest --list"]);
     place.run(&[]).exits(2).says(&["Usage: difyprobe [OPTIONS] <COMMAND>"]);

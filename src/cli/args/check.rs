@@ -70,12 +70,15 @@ pub struct SelftestArgs {
     /// Servers examined at the same time
     #[arg(long, value_name = "N", default_value_t = SERVERS_AT_ONCE, value_parser = clap::value_parser!(u16).range(1..))]
     pub at_once: u16,
-    /// Write the matrix as JSON
-    #[arg(long, value_name = "PATH")]
-    pub json: Option<PathBuf>,
-    /// Write the matrix as Markdown
-    #[arg(long, value_name = "PATH")]
-    pub markdown: Option<PathBuf>,
+    /// Also write the matrix: json=PATH or markdown=PATH; repeatable
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<String>,
+    /// As --report json=PATH, its older spelling
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub json: Option<String>,
+    /// As --report markdown=PATH, its older spelling
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub markdown: Option<String>,
 }
 
 /// How many faulty servers are examined side by side: as many as two cores carry without a rule about time noticing it.

@@ -195,9 +195,12 @@ pub struct CompareArgs {
     /// Seed of the bootstrap
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Also write the comparison as JSON
-    #[arg(long, value_name = "PATH")]
-    pub json: Option<PathBuf>,
+    /// Also write the comparison: json=PATH
+    #[arg(long, value_name = "FORMAT=PATH")]
+    pub report: Vec<String>,
+    /// As --report json=PATH, its older spelling
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub json: Option<String>,
     /// Colour of the terminal output
     #[arg(long, value_enum, default_value_t = Color::Auto)]
     pub color: Color,

@@ -68,7 +68,9 @@ pub fn write_reasons(page: &mut Page, report: &RunReport, outcome: Outcome) {
 /// One line of counts per area, and below it the verdict on each rule; verbose, one line per rule.
 pub fn write_areas(page: &mut Page, report: &RunReport) {
     let areas = view::areas(report);
-    if areas.is_empty() {
+    // Where nothing could be run, the reason above says it all.
+    let nothing = report.rules.iter().all(|r| r.outcome == Outcome::CouldNotRun) && page.verbosity == 0;
+    if areas.is_empty() || nothing {
         return;
     }
     page.heading("Rules by area");
