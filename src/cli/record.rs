@@ -8,7 +8,7 @@ use crate::client::{Options, parse_base_url};
 use crate::draft::{self, Drafts};
 use crate::model::{Exchange, Transcript};
 use crate::recorder::{self, Recorder, Settings, Tape, Watcher};
-use crate::report::escape;
+use crate::report::{escape, units};
 use crate::store::{self, GrowingTranscript};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -39,7 +39,7 @@ pub fn run(args: RecordArgs) -> Result<Exit, Failure> {
         ));
     }
     let drafts = draft::drafts(&transcript, &name);
-    say(&args, &format!("\n{count} exchanges recorded in {}", path.display()));
+    say(&args, &format!("\n{} recorded in {}", units::count(count as u64, "exchange"), path.display()));
     write_drafts(&args, &folder, &drafts, transcript.base_url.as_str())?;
     say(&args, &format!("  difyprobe judge {}", path.display()));
     Ok(Exit::Pass)
@@ -145,7 +145,7 @@ fn write_drafts(args: &RecordArgs, folder: &Path, drafts: &Drafts, base_url: &st
         say(args, "no scenario could be made of it");
         return Ok(());
     }
-    say(args, &format!("{} scenarios in {}:", drafts.files.len(), folder.display()));
+    say(args, &format!("{} in {}:", units::count(drafts.files.len() as u64, "scenario"), folder.display()));
     for file in &drafts.files {
         say(args, &format!("  {:32} {}", file.path, escape::terminal(&file.title)));
     }

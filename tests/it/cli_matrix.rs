@@ -133,6 +133,9 @@ fn what_is_no_report_is_refused_with_its_name_and_a_remedy() {
         let ran = place.run(&["matrix", "v0.json", file]).exits(2).says(&texts);
         assert!(ran.stdout.is_empty(), "{}", ran.stdout);
     }
-    place.run(&["matrix", "v0.json", "--report", "junit=x.xml"]).exits(2).says(&["this command writes json, markdown, html"]);
+    place
+        .run(&["matrix", "v0.json", "--report", "junit=x.xml"])
+        .exits(2)
+        .says(&["this command writes json, markdown, html"]);
     place.run(&["matrix"]).exits(2);
 }
