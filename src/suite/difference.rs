@@ -4,7 +4,7 @@ use crate::canonical::{Options, Text};
 use crate::difference::{Differences, Group, Ignore, Kind, Shown, Step, Told, compare};
 use crate::flow::not_applicable;
 use crate::model::endpoint::PATTERNS;
-use crate::model::{Exchange, Outcome, Route, Transcript};
+use crate::model::{Exchange, FaultClass, Outcome, Route, Transcript};
 use crate::report::difference::{
     Compared, DIFF_SCHEMA, DiffReport, DiffVerdict, Found, Ignored, IgnoredPath, Side, latency,
 };
@@ -43,10 +43,13 @@ pub struct Wanted<'w> {
 pub fn build(a: Examined<'_>, b: Examined<'_>, wanted: Wanted<'_>) -> DiffReport {
     let interrupted = [a, b].iter().any(|side| side.report.verdict == Verdict::Interrupted);
     let ((left_a, on_a), (left_b, on_b)) = (wanted.ignore.apply(a.transcript), wanted.ignore.apply(b.transcript));
+    // What an interrupt of ours cut short tells nothing about the server, nor does what was not sent any more.
     let steps = |left: &Transcript| steps(left, wanted.scenarios, wanted.text);
-    let mut found = compare(&steps(&left_a), &steps(&left_b));
+    let mut found = match interrupted {
+        true => compare(&steps(&without_cancelled(left_a)), &steps(&without_cancelled(left_b))),
+        false => compare(&steps(&left_a), &steps(&left_b)),
+    };
     if interrupted {
-        // What was not sent any more tells nothing about the server.
         found.groups.retain(|group| group.kind != Kind::Unsent);
         (found.only_a, found.only_b) = (Vec::new(), Vec::new());
     }
@@ -81,6 +84,11 @@ pub fn build(a: Examined<'_>, b: Examined<'_>, wanted: Wanted<'_>) -> DiffReport
         latency: latency(&a.report.latency, &b.report.latency),
         notes: wanted.notes,
     }
+}
+
+fn without_cancelled(mut transcript: Transcript) -> Transcript {
+    transcript.exchanges.retain(|e| e.fault.as_ref().is_none_or(|fault| fault.class != FaultClass::Cancelled));
+    transcript
 }
 
 fn steps(transcript: &Transcript, scenarios: &[Arc<Scenario>], text: Text) -> Vec<Step> {

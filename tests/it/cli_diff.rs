@@ -215,7 +215,8 @@ fn apps_that_only_one_side_has_are_named_and_leave_the_comparison_incomplete() {
 
 #[test]
 fn an_interrupt_while_b_runs_ends_with_what_was_recorded_and_blames_nobody() {
-    let (a, b) = (Served::start(&[]), Served::start(&[]));
+    // B takes its time, so that the interrupt comes while it runs.
+    let (a, b) = (Served::start(&[]), Served::start(&["--first-chunk", "2s"]));
     let place = Place::new();
     let (names, flags) = (files(&["chat-inputs"]), both(&a, &b));
     let running = place.start(&diff(&names, &flags, &[]));

@@ -92,21 +92,28 @@ fn an_interrupted_load_writes_its_report_and_a_second_signal_ends_it_at_once() {
 fn a_thousand_open_streams_end_at_once_with_a_complete_report() {
     let place = Place::new();
     let served = Served::start(&["--first-chunk", "1ms", "--gap", "60s"]);
-    let one = scenario("chat-three-turns");
+    let long = "difyprobe: 1
+id: one-long-answer
+title: An answer with a minute between its pieces
+target: { app: chat, mode: streaming }
+steps: [{ id: ask, chat: { query: \"a question of some length ${{ nonce(8) }}\" } }]
+";
+    let long = place.write("long.yaml", long).display().to_string();
     let flags = served.chat_flags();
-    let args = with(&["load", &one, "--users", "1000", "--duration", "10m"], &flags);
+    let args = with(&["load", &long, "--users", "1000", "--duration", "10m"], &flags);
     let mut running = place.start(&args);
     running.until_open(1000);
+    running.until_idle();
     let interrupted = std::time::Instant::now();
     running.signal("INT");
     let ran = running.wait().exits(130).says(&["INTERRUPTED"]);
     let took = interrupted.elapsed();
     assert!(took < Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 1 }), "{took:?}\n{}", ran.stderr);
-    let report = place.report(RESULT);
+    let report = place.report("one-long-answer/report.json");
     assert_eq!((&report["verdict"], &report["exit_code"]), (&"interrupted".into(), &130.into()));
     let cancelled = &report["load"]["groups"][0]["failures"]["cancelled"];
-    assert!(cancelled.as_u64().unwrap() >= 900, "{}", report["load"]["groups"][0]);
+    assert!(cancelled.as_u64().unwrap() >= 990, "{}", report["load"]["groups"][0]);
     for file in ["summary.json", "latency.hlog", "cells.hlog", "timeseries.csv", "report.html", "transcript.json"] {
-        assert!(place.path().join("reports/chat.three-turns").join(file).is_file(), "{file}");
+        assert!(place.path().join("reports/one-long-answer").join(file).is_file(), "{file}");
     }
 }

@@ -110,6 +110,14 @@ impl Place {
     }
 }
 
+/// CPU time that a process has used, in hundredths of a second.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).expect("a process");
+    // the name stands in parentheses and may hold anything; user and system time are the 12th and 13th after it
+    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+    fields.skip(11).take(2).map(|n| n.parse::<u64>().expect("a number")).sum()
+}
+
 impl Running {
     pub fn of(mut command: Command) -> Running {
         let began = Instant::now();
@@ -137,6 +145,20 @@ impl Running {
             assert!(self.child.try_wait().expect("a child").is_none(), "it ended before");
             assert!(self.began.elapsed() < Duration::from_secs(50), "not {files} open files in time");
             std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits until it has nothing more to do but to wait itself.
+    pub fn until_idle(&mut self) {
+        let mut before = ticks(self.child.id());
+        loop {
+            std::thread::sleep(Duration::from_millis(300));
+            let now = ticks(self.child.id());
+            if now <= before + 1 {
+                return;
+            }
+            assert!(self.began.elapsed() < Duration::from_secs(50), "still busy");
+            before = now;
         }
     }
 
