@@ -135,3 +135,25 @@ fn a_shard_that_waits_alone_says_who_is_missing_and_a_start_in_the_past_is_refus
         ran.stderr
     );
 }
+
+#[test]
+fn a_shard_that_misses_an_objective_ends_with_0_and_merge_gives_the_verdict() {
+    let place = Place::new();
+    let served = Served::start(&[]);
+    let flags = served.chat_flags();
+    let file = files(&place);
+    let shard = |name: &str, barrier: &str| {
+        let args =
+            ["load", &file, "--name", "missed", "--slo", "e2e p(50) < 1us", "--barrier", barrier, "--shard", name];
+        place.start(&with(&args, &flags))
+    };
+    let barrier = place.path().join("meet").display().to_string();
+    let running = ["0/2", "1/2"].map(|name| shard(name, &barrier));
+    for shard in running {
+        shard.wait().exits(0).says(&["SLO MISSED"]);
+    }
+    place.run(&["merge", "reports/missed", "--quiet"]).exits(5).says(&["SLO MISSED"]);
+    // what is no whole result is told as ever
+    let alone = ["load", &file, "--shard", "0/2", "--report", "nonsense=x"];
+    place.run(&with(&alone, &flags)).exits(2);
+}
